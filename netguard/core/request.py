@@ -1,0 +1,92 @@
+"""One thing the guest wants to do, as plain values that are already checked.
+
+A request never holds an object of the guest's: every string is an exact `str`, every address is
+canonical. Whoever builds one (the session, a policy's test line) parses first; `decide` only compares.
+"""
+
+from __future__ import annotations
+
+#: Every kind a rule may name (RULES "Kinds and events"); `audit` stands beside them and is never part of `any`.
+KINDS = ("dns", "connect", "http", "listen", "exec", "native", "file")
+
+#: An address in one canonical form: (4 or 6, the integer). IPv4 inside IPv6 is already unpacked.
+Address = "tuple[int, int]"
+
+
+class Code:
+    """Where in the guest's code a request came from. Said by the guest: context, never a right."""
+
+    __slots__ = ("file", "func", "line", "module", "package", "via")
+
+    def __init__(
+        self, file: str = "", line: int = 0, func: str = "", module: str = "", package: str = "", via: str = ""
+    ) -> None:
+        self.file = file
+        self.line = line
+        self.func = func
+        self.module = module
+        self.package = package
+        self.via = via
+
+
+NO_CODE = Code()
+
+
+class Request:
+    """What `decide` sees.
+
+    kind:     one of KINDS, or "audit" with the event's own name in `event`.
+    event:    the PEP 578 event that showed it.
+    host:     canonical name (lower case, ASCII, no trailing dot), "" when none is known.
+    names:    connect: names this run was given `address` for; each is judged (RULES, leases).
+    address:  (version, integer) or None while it is not known (dns before its answers).
+    port:     0-65535, or None where a port has no meaning (dns, unix).
+    proto:    "tcp", "udp", "unix", or another family's own name such as "packet"; "" where none applies.
+    path:     unix socket ("/path" or "@abstract"), file path, or native library path.
+    program:  exec: the program as given; `resolved` the path that would run, "" if not found.
+    argv:     exec: the arguments, the program's own name first.
+    own:      the destination is a socket this run itself listens on, as the kernel says.
+    user, tags, process: what the supervisor knows; never what the guest says.
+    """
+
+    __slots__ = (
+        "address", "argv", "code", "event", "host", "kind", "names", "own", "path", "port",
+        "process", "program", "proto", "resolved", "tags", "user",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        kind: str,
+        event: str = "",
+        *,
+        host: str = "",
+        names: tuple[str, ...] = (),
+        address: tuple[int, int] | None = None,
+        port: int | None = None,
+        proto: str = "",
+        path: str = "",
+        program: str = "",
+        resolved: str = "",
+        argv: tuple[str, ...] = (),
+        own: bool = False,
+        code: Code = NO_CODE,
+        user: str = "",
+        tags: dict[str, str] | None = None,
+        process: str = "",
+    ) -> None:
+        self.kind = kind
+        self.event = event
+        self.host = host
+        self.names = names
+        self.address = address
+        self.port = port
+        self.proto = proto
+        self.path = path
+        self.program = program
+        self.resolved = resolved
+        self.argv = argv
+        self.own = own
+        self.code = code
+        self.user = user
+        self.tags = tags if tags is not None else {}
+        self.process = process
