@@ -1,0 +1,242 @@
+"""From an event's arguments to what was asked: one reader an event shape, all pure, none calls a method of a guest's object.
+
+The arguments are the guest's own objects and can lie: a `str` subclass compares as it likes, an `__index__` counts its
+calls, a list changes while it is read. So a reader takes values whose type is exactly `str`, `bytes`, `int`, `tuple` or
+`list`, decides on ASCII, and raises Hostile for anything else. The wrapped functions have made ordinary odd values exact
+before (`exact`), so only what goes around them is refused here.
+
+A reader returns an Act, None for "no act of this kind", or raises Hostile.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import _socket
+from posix import F_OK, access, getcwd, readlink
+
+from ..core.address import format_ip, parse_ip
+from . import credentials
+
+#: (proto, host, port, path, program, argv). All exact text; "" where a field does not apply.
+Act = "tuple[str, str, str, str, str, tuple[str, ...]]"
+
+#: More arguments than any command line has use for in a record; the rest is cut there too.
+MAX_ARGV = 256
+MAX_TEXT = 16_384
+
+
+class Hostile(Exception):
+    """An argument that cannot be read without trusting it. The text says which, for the record."""
+
+
+_family = _socket.socket.family.__get__  # type: ignore[attr-defined]  # a member of the C type: no subclass can answer for it
+_getsockopt = _socket.socket.getsockopt
+_SOCKET = _socket.socket
+_STREAM, _DGRAM = _socket.SOCK_STREAM, _socket.SOCK_DGRAM
+_INET, _INET6, _UNIX = _socket.AF_INET, _socket.AF_INET6, _socket.AF_UNIX
+_PROTOCOLS = {_STREAM: "tcp", _DGRAM: "udp"}
+_ANY = {_INET: "0.0.0.0", _INET6: "::"}  # noqa: S104  # what "" means to connect and bind, not a listener of ours
+_INSTALLED = tuple({p.rstrip("/") + "/" for p in (sys.prefix, sys.base_prefix, sys.exec_prefix, "/usr/lib") if len(p) > 1})
+
+
+def endpoint(event: str, args: tuple[object, ...]) -> tuple[str, str, str, str, str, tuple[str, ...]] | None:
+    """(socket, address): where a socket is to go. A connected socket's `sendmsg` names no address and reaches nothing new."""
+    sock, address = args
+    if address is None:
+        return None
+    if not issubclass(type(sock), _SOCKET):
+        raise Hostile("no socket")
+    family = _family(sock)
+    if family == _UNIX:
+        return "unix", "", "", unix_path(address), "", ()
+    if family not in _ANY:
+        return f"family-{int(family)}", "", "", "", "", ()
+    host, port = inet(address)
+    return transport(sock), literal(host, family), str(port), "", "", ()
+
+
+def transport(sock: object) -> str:
+    """tcp or udp as the kernel says: the type that Python shows is whatever the guest declared with `fileno=`."""
+    kind = _getsockopt(sock, _socket.SOL_SOCKET, _socket.SO_TYPE)  # type: ignore[arg-type]  # its type was checked
+    return _PROTOCOLS.get(kind, f"type-{kind}")
+
+
+def inet(address: object) -> tuple[str, int]:
+    """The host and port of an internet address tuple, both exact."""
+    if type(address) is not tuple or not 2 <= len(address) <= 4:
+        raise Hostile("the address is no exact tuple")
+    host, port = address[0], address[1]
+    if type(port) is not int:
+        raise Hostile("the port is no exact int")
+    return ascii_text(host), port
+
+
+def literal(host: str, family: int) -> str:
+    """The address as it will be reached. A name here went around the wrapped functions; what it led to is unknown."""
+    if not host:
+        return _ANY[family]
+    if host == "<broadcast>":
+        return "255.255.255.255"
+    address = parse_ip(host)
+    if address is None:
+        raise Hostile("a name was given to _socket itself")
+    return format_ip(address)
+
+
+def ascii_text(value: object) -> str:
+    """Text that means to C what it means here: exact ASCII `str` or `bytes` without NUL."""
+    if type(value) is bytes and value.isascii():
+        value = value.decode("ascii")
+    if type(value) is not str or not value.isascii() or len(value) > MAX_TEXT or "\0" in value:
+        raise Hostile("the host is no exact ASCII text")
+    return value
+
+
+def unix_path(address: object) -> str:
+    """A unix socket's path, absolute, or `@name` for an abstract one; "" for one that is not named (autobind)."""
+    path = system_text(address)
+    if path.startswith("\0"):
+        return "@" + path[1:].replace("\0", "\\0")
+    if "\0" in path:
+        raise Hostile("a NUL inside a path")
+    return path if path.startswith("/") or not path else getcwd() + "/" + path
+
+
+def system_text(value: object) -> str:
+    """Exact `str` or `bytes` as a path or an argument reaches the system."""
+    if type(value) is bytes:
+        value = value.decode("utf-8", "surrogateescape")
+    if type(value) is not str or len(value) > MAX_TEXT * 8:
+        raise Hostile("no exact str or bytes")
+    return value
+
+
+def name(event: str, args: tuple[object, ...]) -> tuple[str, str, str, str, str, tuple[str, ...]] | None:
+    """(host, …): a name asked for. An address in any spelling, and no host at all, are no names."""
+    host = args[0]
+    if host is None:
+        return None
+    text = ascii_text(host)
+    if event != "socket.gethostbyaddr" and (not text or parse_ip(text) is not None):
+        return None
+    return "", text, "", "", "", ()
+
+
+def reverse(event: str, args: tuple[object, ...]) -> tuple[str, str, str, str, str, tuple[str, ...]] | None:
+    """(sockaddr,): the name of an address."""
+    host, _ = inet(args[0])
+    return "", host, "", "", "", ()
+
+
+def request(event: str, args: tuple[object, ...]) -> tuple[str, str, str, str, str, tuple[str, ...]] | None:
+    """(url, data, headers, method). A `file:` URL is an opened file and no request."""
+    url, data, _, method = args
+    if type(url) is not str or type(method) is not str:
+        raise Hostile("the URL is no exact str")
+    if url[:5].lower() in ("file:", "data:"):
+        return None
+    size = str(len(data)) if type(data) is bytes else ""
+    return "", "", size, clean(url), clean(method), ()
+
+
+def clean(text: str) -> str:
+    """Bounded, and without the NUL that no frame can carry."""
+    return text[:MAX_TEXT].replace("\0", "\\0")
+
+
+def shell(event: str, args: tuple[object, ...]) -> tuple[str, str, str, str, str, tuple[str, ...]] | None:
+    """(command as bytes,): `os.system` hands it to the shell."""
+    return "", "", "", "", "/bin/sh", ("sh", "-c", clean(system_text(args[0])))
+
+
+def program(event: str, args: tuple[object, ...]) -> tuple[str, str, str, str, str, tuple[str, ...]] | None:
+    """(path, argv, env). `execvp` tries one path after the other; one that is not there starts nothing."""
+    path, argv = args[0], args[1]
+    if type(path) is int:
+        text = readlink(f"/proc/self/fd/{path}")
+    else:
+        text = system_text(path)
+        if "/" in text and not access(text, F_OK):
+            return None
+    return "", "", "", "", clean(text), arguments(argv)
+
+
+def candidates(event: str, args: tuple[object, ...]) -> tuple[str, str, str, str, str, tuple[str, ...]] | None:
+    """(paths, argv, env): the child tries each path; the first that is there is what starts."""
+    paths, argv = args[0], args[1]
+    if type(paths) is not tuple and type(paths) is not list:
+        raise Hostile("the programs are no exact tuple")
+    for path in paths:
+        text = system_text(path)
+        if access(text, F_OK):
+            return "", "", "", "", clean(text), arguments(argv)
+    return None
+
+
+def announcement(event: str, args: tuple[object, ...]) -> None:
+    """`subprocess.Popen` only says what is to come; its arguments are the caller's live objects. What starts decides."""
+
+
+def arguments(argv: object) -> tuple[str, ...]:
+    """A program's arguments, copied once."""
+    if type(argv) is not list and type(argv) is not tuple:
+        raise Hostile("the arguments are no exact list")
+    return tuple([clean(system_text(item)) for item in argv[:MAX_ARGV]])
+
+
+def library(event: str, args: tuple[object, ...]) -> tuple[str, str, str, str, str, tuple[str, ...]] | None:
+    """(name,): `dlopen(None)` is the program itself, which is loaded already; `ctypes` does it when it is imported."""
+    if args[0] is None:
+        return None
+    return "", "", "", clean(system_text(args[0])), "", ()
+
+
+def symbol(event: str, args: tuple[object, ...]) -> tuple[str, str, str, str, str, tuple[str, ...]] | None:
+    """(library, name): a C function to be called by hand."""
+    found = args[1]
+    text = str(found) if type(found) is int else system_text(found)
+    return "", "", "", "", clean(text), ()
+
+
+def extension(event: str, args: tuple[object, ...]) -> tuple[str, str, str, str, str, tuple[str, ...]] | None:
+    """(connection, path): sqlite loads native code."""
+    return "", "", "", clean(system_text(args[1])), "", ()
+
+
+def module(event: str, args: tuple[object, ...]) -> tuple[str, str, str, str, str, tuple[str, ...]] | None:
+    """(name, file, …): a native module, unless it is installed with the interpreter or the environment that was chosen."""
+    file = args[1]
+    if file is None:
+        return None
+    path = system_text(file)
+    if path.startswith(_INSTALLED) and "/../" not in path:
+        return None
+    return "", "", "", clean(path), "", ()
+
+
+def credential(event: str, args: tuple[object, ...]) -> tuple[str, str, str, str, str, tuple[str, ...]] | None:
+    """(path, mode, flags): raised for every file, so the last part of the path is looked up first."""
+    path = args[0]
+    if type(path) is not str:
+        if not issubclass(type(path), (str, bytes)):
+            return None
+        path = str.__str__(path) if issubclass(type(path), str) else bytes.decode(path, "utf-8", "surrogateescape")  # type: ignore[arg-type]
+    parents = credentials.NAMES.get(path[path.rfind("/") + 1 :])
+    if parents is None or not credentials.holds(path, parents):
+        return None
+    return "", "", "", clean(path), "", ()
+
+
+def bare(event: str, args: tuple[object, ...]) -> tuple[str, str, str, str, str, tuple[str, ...]] | None:
+    """Any event by its name alone, with those of its arguments that are plain text."""
+    return "", "", "", "", "", tuple([clean(item) for item in args[:8] if type(item) is str])
+
+
+READERS = {
+    function.__name__: function
+    for function in (
+        announcement, bare, candidates, credential, endpoint, extension, library, module, name, program, request,
+        reverse, shell, symbol,
+    )  # fmt: skip
+}

@@ -1,0 +1,47 @@
+"""The files that hold credentials, by name and folder: opening one is an act of the kind `file`.
+
+A list of well-known places, not a promise to find every secret. Sources: the documentation of each tool named.
+"""
+
+from __future__ import annotations
+
+#: Last part of the path -> folders that one of must be its parent; () for "wherever it lies".
+NAMES: dict[str, tuple[str, ...]] = {
+    "credentials": (".aws", ".cargo"),
+    "config": (".aws", ".kube"),
+    "credentials.toml": (".cargo",),
+    "id_rsa": (),
+    "id_dsa": (),
+    "id_ecdsa": (),
+    "id_ecdsa_sk": (),
+    "id_ed25519": (),
+    "id_ed25519_sk": (),
+    ".netrc": (),
+    "_netrc": (),
+    ".git-credentials": (),
+    ".npmrc": (),
+    ".pypirc": (),
+    ".pgpass": (),
+    ".my.cnf": (),
+    ".vault-token": (),
+    "config.json": (".docker",),
+    "hosts.yml": ("gh",),
+    "application_default_credentials.json": (),
+    "credentials.db": ("gcloud",),
+    "access_tokens.db": ("gcloud",),
+    "accessTokens.json": (".azure",),
+    "msal_token_cache.json": (".azure",),
+    "token": ("huggingface", ".huggingface"),
+    "shadow": ("etc",),
+    "logins.json": (),
+    "key4.db": (),
+    "Login Data": (),
+}
+
+
+def holds(path: str, parents: tuple[str, ...]) -> bool:
+    """Whether the path's parent folder is one of these; a bare name is taken to be in any of them."""
+    if not parents:
+        return True
+    folder = path.rpartition("/")[0]
+    return not folder or folder[folder.rfind("/") + 1 :] in parents
