@@ -1,0 +1,113 @@
+"""What a record is about (a destination, a program, a path) and which line of code asked, as raw values.
+
+Raw: everything here is the guest's word for word, so it goes through `text.plain` before it is printed.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+    #: A trail line as JSON gave it. Readers of a file may meet a forged one, so nothing about it is certain.
+    Record = Mapping[str, Any]
+
+#: Arguments of a command that a line shows, its own name counted.
+ARGUMENTS = 9
+
+#: Kinds whose object is a network destination.
+NETWORK = ("connect", "http", "listen")
+
+
+def network_subject(record: Record) -> tuple[object, ...]:
+    """(name or "", address if there is no name, port, protocol): a name with many addresses is one destination."""
+    dst = record["dst"]
+    host = dst.get("host")
+    proto = dst.get("proto")
+    if proto == "unix":
+        return "", dst.get("path") or host or dst.get("asked"), None, proto
+    return host or "", "" if host else dst.get("ip") or dst.get("asked"), dst.get("port"), proto
+
+
+def dns_subject(record: Record) -> tuple[object, ...]:
+    """(name,)"""
+    dns = record.get("dns") or record["dst"]
+    return (dns.get("name") or dns.get("host") or dns.get("asked"),)
+
+
+def exec_subject(record: Record) -> tuple[object, ...]:
+    """(program, first argument): `git clone` and `git push` are two things, a thousand `git clone …` are one."""
+    child = record["exec"]
+    argv = child.get("argv") or ()
+    return child.get("program"), argv[1] if len(argv) > 1 else ""
+
+
+def path_subject(record: Record) -> tuple[object, ...]:
+    """(path,) of a credential file or of native code; the event's name where there is no path."""
+    thing = record.get("file") or record.get("native") or {}
+    return (thing.get("path") or record.get("event"),)
+
+
+def event_subject(record: Record) -> tuple[object, ...]:
+    """(event,)"""
+    return (record.get("event"),)
+
+
+#: How to read what a record of each kind is about. A kind that is not here is the trail's own and no decision.
+SUBJECTS: dict[object, Callable[[Record], tuple[object, ...]]] = {
+    "dns": dns_subject,
+    "connect": network_subject,
+    "listen": network_subject,
+    "http": network_subject,
+    "exec": exec_subject,
+    "native": path_subject,
+    "file": path_subject,
+    "audit": event_subject,
+}
+
+
+def subject_text(kind: str, subject: tuple[object, ...]) -> str:
+    """What a record is about, as one raw text: not yet safe to print."""
+    if kind not in NETWORK:
+        return " ".join(str(part) for part in subject if part not in (None, ""))
+    host, address, port, proto = subject
+    if proto == "unix":
+        return f"unix:{address}"
+    name = str(host or address or "?")
+    if not host and ":" in name and port is not None:
+        name = f"[{name}]"
+    text = name if port is None else f"{name}:{port}"
+    return text if proto in (None, "", "tcp") else f"{text}/{proto}"
+
+
+def full_text(record: Record) -> str:
+    """What one record is about, raw, a command with more of its arguments. "?" for what is no readable record."""
+    kind = record.get("kind")
+    try:
+        if kind != "exec":
+            return subject_text(str(kind), SUBJECTS[kind](record))
+        child = record["exec"]
+        return " ".join([str(child["program"]), arguments_text(record)]).rstrip(" ")
+    except (KeyError, TypeError, AttributeError, ValueError):
+        return "?"
+
+
+def arguments_text(record: Record) -> str:
+    """The first arguments of a command, raw, without the program's own name."""
+    child = record.get("exec")
+    argv = child.get("argv") if isinstance(child, dict) else None
+    return " ".join(str(part) for part in argv[1:ARGUMENTS]) if isinstance(argv, (list, tuple)) else ""
+
+
+def code_text(record: Record) -> str:
+    """Where in the guest's code it came from, `script.py:12 upload`, raw; "" if nobody said."""
+    code = record.get("code")
+    if not isinstance(code, dict) or not code.get("file"):
+        return ""
+    file = str(code["file"])
+    # The last part of a path, on any system's spelling of it.
+    name = file.replace("\\", "/").rpartition("/")[2] or file
+    line, func = code.get("line"), code.get("func")
+    place = f"{name}:{line}" if line else name
+    return f"{place} {func}" if func and func != "<module>" else place

@@ -1,0 +1,255 @@
+"""The end of a run on one screen: what was denied, logged and let through, and which line of code asked for it.
+
+`Tally` sees every record of a run, so it keeps counts and never records: its memory is bounded whatever the guest
+does, and a flood of one sort of act cannot push another sort out of the table.
+"""
+
+from __future__ import annotations
+
+from netguard.views.subject import NETWORK, SUBJECTS, arguments_text, code_text, subject_text
+from netguard.views.table import BOLD, GREEN, RED, YELLOW, Row, Table
+from netguard.views.text import plain
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from netguard.views.subject import Record
+
+#: Destinations kept for each (verdict, kind); the next ones are counted together. A flood of look-ups fills the room
+#: of look-ups only. 2,000 groups of 1 KB are 2 MB.
+ROOM = 2_000
+#: Characters kept of any one value; addresses kept of any one name; alerts kept; rules that may have counts.
+LONG, ADDRESSES, ALERTS, RULES = 256, 8, 5, 1_000
+#: No count is taken for larger: a forged trail may hold numbers that Python refuses to print.
+MOST = 2**63
+#: Rows shown. Denials go first and may not take the last rows from the rest: noise must bury nothing.
+ROWS, ROWS_FOR_THE_REST, ROWS_OF_COUNTS = 20, 8, 8
+
+OTHERS = "(others)"
+
+#: (verdict, would it have been denied) -> word, colour, place in the table.
+VERDICTS = {
+    ("deny", False): ("denied", RED, 0),
+    ("deny", True): ("denied", RED, 0),
+    ("log", True): ("would deny", RED, 0),
+    ("allow", True): ("would deny", RED, 0),
+    ("log", False): ("logged", YELLOW, 1),
+    ("allow", False): ("allowed", GREEN, 2),
+}
+
+#: Kinds that are cut at the head: the end of a host name says whose it is, the end of a path says what it is.
+TAILS = frozenset((*NETWORK, "dns", "native", "file"))
+
+#: How the totals line says each word.
+SAID = {"logged": "logged", "denied": "denied", "would deny": "would have been denied", "allowed": "allowed"}
+
+if TYPE_CHECKING:
+    #: kind, verdict, would, rule, then the subject's own parts
+    Key = tuple[object, ...]
+
+
+class Group:
+    """All records of one (kind, verdict, rule, subject): how many, and what the first of them said."""
+
+    __slots__ = ("addresses", "argv", "code", "count", "kind", "rule", "subject", "verdict", "would")
+
+    def __init__(self, key: Key, record: Record) -> None:
+        self.kind = str(key[0])
+        self.verdict = str(key[1])
+        self.would = key[2] == "deny"
+        self.rule = str(key[3] or "")
+        self.subject = key[4:]
+        self.count = 0
+        self.code = code_text(record)[:LONG]
+        self.addresses: list[str] = []
+        self.argv = arguments_text(record)[:LONG] if self.kind == "exec" else ""
+
+    @property
+    def denied(self) -> bool:
+        """Was it refused, or would it have been but for a dry run?"""
+        return self.would or self.verdict == "deny"
+
+    @property
+    def word(self) -> str:
+        """The verdict as people read it."""
+        return VERDICTS[self.verdict, self.would][0]
+
+    def row(self) -> Row:
+        """The group as one row of the table."""
+        more = f" +{len(self.addresses) - 1}" if len(self.addresses) > 1 else ""
+        named = self.kind in NETWORK and self.subject[0] and self.addresses
+        extra = f" ({self.addresses[0]}{more})" if named else ""
+        _, ink, _ = VERDICTS[self.verdict, self.would]
+        return Row(self.word, ink, self.kind, self.text(), extra, self.count, self.rule, self.code, self.kind in TAILS)
+
+    def text(self) -> str:
+        """Destination, path or command, raw. Many commands under one row show only what they have in common."""
+        if not self.argv:
+            return subject_text(self.kind, self.subject)
+        if self.count == 1:
+            return f"{self.subject[0]} {self.argv}"
+        more = " ..." if self.argv != str(self.subject[1]) else ""
+        return subject_text(self.kind, self.subject) + more
+
+
+class Tally:
+    """Counts of a run. `add` every record as it is written, `render` at the end.
+
+    groups:   by key, in the order of their first record.
+    counted:  acts that a rule let through without a line, by rule.
+    dry_run:  nothing is denied; also learnt from records that say what they would have been.
+    """
+
+    __slots__ = ("alerts", "alerts_more", "counted", "dry_run", "groups", "others", "rooms", "unreadable")
+
+    def __init__(self, dry_run: bool = False) -> None:
+        self.groups: dict[Key, Group] = {}
+        self.others: dict[tuple[str, str], Group] = {}
+        self.rooms: dict[tuple[str, str], int] = {}
+        self.counted: dict[str, int] = {}
+        self.alerts: list[tuple[str, str]] = []
+        self.alerts_more = 0
+        self.unreadable = 0
+        self.dry_run = dry_run
+
+    def add(self, record: Record) -> None:
+        """One record more. Total: what cannot be read as a record is counted as such."""
+        try:
+            kind = record["kind"]
+            subject = SUBJECTS.get(kind)
+            if subject is None:
+                self.note(kind, record)
+                return
+            key = (kind, record["verdict"], record.get("would"), record.get("rule"), *subject(record))
+            group = self.groups.get(key)
+            if group is None:
+                group = self.open(key, record)
+            group.count += 1
+            if kind in NETWORK:
+                address = record["dst"].get("ip")
+                if address is not None and address not in group.addresses and len(group.addresses) < ADDRESSES:
+                    group.addresses.append(str(address)[:LONG])
+        except (KeyError, TypeError, AttributeError, ValueError, OverflowError):
+            self.unreadable += 1
+
+    def open(self, key: Key, record: Record) -> Group:
+        """The group of a key that was not met before, or that is too long or too late to be kept whole."""
+        key = tuple(short(part) for part in key)
+        if (key[1], key[2] == "deny") not in VERDICTS:
+            raise ValueError(f"no such verdict: {key[1]!r}")
+        self.dry_run = self.dry_run or (key[2] == "deny" and key[1] != "deny")
+        group = self.groups.get(key)
+        if group is not None:
+            return group
+        room = (str(key[0]), VERDICTS[str(key[1]), key[2] == "deny"][0])
+        taken = self.rooms.get(room, 0)
+        if taken >= ROOM:
+            if room not in self.others:
+                self.others[room] = Group((*key[:3], "", OTHERS, "", None, None), {})
+            return self.others[room]
+        self.rooms[room] = taken + 1
+        self.groups[key] = Group(key, record)
+        return self.groups[key]
+
+    def note(self, kind: object, record: Record) -> None:
+        """A line of the trail's own."""
+        if kind == "count":
+            for rule, count in record["counts"].items():
+                name = str(rule)[:LONG] if len(self.counted) < RULES or rule in self.counted else OTHERS
+                self.counted[name] = self.counted.get(name, 0) + min(MOST, max(0, int(count)))
+        elif kind in ("tamper", "alert"):
+            if len(self.alerts) < ALERTS:
+                self.alerts.append((str(kind), str(record.get("why") or record.get("event") or "")[:LONG]))
+            else:
+                self.alerts_more += 1
+        elif kind == "coverage" and record.get("dry_run"):
+            self.dry_run = True
+
+    def every(self) -> list[Group]:
+        """All groups, those of the overflow behind."""
+        return [*self.groups.values(), *self.others.values()]
+
+    def render(self, width: int, colour: bool, *, trail: str = "", utf8: bool = True) -> str:
+        """The summary, lines ended by LF.
+
+        width:  columns of the terminal; under 40 is taken for 40.
+        colour: paint it (the caller knows whether the stream is a terminal and NO_COLOR is unset).
+        trail:  path of the trail, for the last line.
+        utf8:   False: the stream's encoding is not UTF-8, so stay with ASCII.
+        """
+        table = Table(max(40, width), colour, utf8)
+        for kind, why in self.alerts:
+            table.cut_line(f"netguard: {kind.upper()}: {why}", BOLD + RED)
+        if self.alerts_more:
+            table.line(f"netguard: {self.alerts_more:,} more tamper and alert lines are in the trail", BOLD + RED)
+        table.rows(self.sections())
+        table.line(f"netguard: {self.totals()}", BOLD)
+        if self.dry_run:
+            table.line("dry run: nothing was denied", BOLD)
+        if self.unreadable:
+            table.line(f"{plural(self.unreadable, 'record')} could not be read", RED)
+        if trail:
+            path = plain(trail, utf8=utf8)
+            table.line(f"trail: {path}")
+            table.line(f"check: netguard verify {shell_word(path)}")
+        return "".join(table.lines)
+
+    def sections(self) -> list[tuple[list[Row], str]]:
+        """Rows with the line that folds the rest of them: what was denied, what was not, what left no line."""
+        groups = sorted(self.every(), key=lambda group: (VERDICTS[group.verdict, group.would][2], -group.count))
+        denied = [group for group in groups if group.denied]
+        rest = [group for group in groups if not group.denied]
+        room = ROWS - min(len(rest), ROWS_FOR_THE_REST)
+        silent = sorted(self.counted.items(), key=lambda item: -item[1])
+        more = len(silent) - ROWS_OF_COUNTS
+        counts = [Row("allowed", GREEN, "", "(no line of its own)", "", n, rule, "", False) for rule, n in silent]
+        return [
+            folded(denied, room),
+            folded(rest, ROWS - min(len(denied), room)),
+            (counts[:ROWS_OF_COUNTS], f"{plural(more, 'more rule')} let acts through silently" if more > 0 else ""),
+        ]
+
+    def totals(self) -> str:
+        """`12 decisions: 8 logged, 3 denied, 1 allowed silently`"""
+        sums = dict.fromkeys(SAID, 0)
+        for group in self.every():
+            sums[group.word] += group.count
+        silent = sum(self.counted.values())
+        parts = [f"{sums[word]:,} {said}" for word, said in SAID.items() if sums[word]]
+        if silent:
+            parts.append(f"{silent:,} allowed silently")
+        total = silent + sum(sums.values())
+        if not total:
+            return "no decisions: nothing asked for the network, a program or a credential file"
+        return f"{plural(total, 'decision')}: {', '.join(parts)}"
+
+
+def short(part: object) -> object:
+    """A key's part that cannot take more room than a line of text, whatever a forged trail holds."""
+    if part is None or (type(part) is int and -MOST < part < MOST):
+        return part
+    text = part if type(part) is str else str(part)
+    return text if len(text) <= LONG else text[: LONG - 1] + "…"
+
+
+def folded(groups: list[Group], room: int) -> tuple[list[Row], str]:
+    """The first `room` groups as rows, the others as a line that counts them."""
+    more = groups[room:]
+    acts = sum(group.count for group in more)
+    fold = f"{plural(len(more), 'more row')}, {plural(acts, 'decision')}: {words_of(more)}" if more else ""
+    return [group.row() for group in groups[:room]], fold
+
+
+def words_of(groups: list[Group]) -> str:
+    """`denied connect, denied dns`: what is in a fold, each once."""
+    return ", ".join(dict.fromkeys(f"{group.word} {group.kind}" for group in groups))
+
+
+def plural(count: int, noun: str) -> str:
+    """`1 decision`, `1,204 decisions`"""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def shell_word(path: str) -> str:
+    """A path as a person can paste it into a shell (`shlex` would do it, and would load `re`)."""
+    plain_word = path.isascii() and all(char.isalnum() or char in "/._-+:@%=," for char in path)
+    return path if plain_word else "'" + path.replace("'", "'\\''") + "'"
