@@ -1,0 +1,182 @@
+"""The guest as a process: how it is started, what the kernel says became of it, and what netguard then ends with.
+
+The guest starts as if netguard were not there: same terminal, process group, session, standard streams, signal
+dispositions and mask. Only descriptors above 2 are kept from it, because one that is already connected to something
+would be a way out that no later check sees.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from netguard.errors import NotExecutable, NotFound, StartError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from netguard.supervisor.target import Target
+else:
+    # The C half of `signal`: the same functions and plain numbers, without the 4 ms that its enums cost at start-up.
+    import _signal as signal
+
+#: Ignored by every Python at its own start (Python/pylifecycle.c), so not by the wish of whoever started netguard.
+#: A program that is not Python must find them as a shell leaves them, or `-- yes | head -1` would never end.
+PYTHONS_OWN = (signal.SIGPIPE, signal.SIGXFSZ)
+
+FD_LISTS = ("/proc/self/fd", "/dev/fd")
+
+#: What `env` says with 126 and 127; every other refusal of exec is netguard's 125. E2BIG and the like are the user's
+#: command line, so they are 126 too.
+MISSING = (errno.ENOENT,)
+UNFIT = (errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENOEXEC,
+         errno.ETXTBSY, errno.E2BIG, errno.EINVAL)  # fmt: skip
+
+
+class Change:
+    """One change in the life of a child.
+
+    pid:   the child.
+    what:  "exited", "killed", "stopped" or "continued".
+    value: the exit code, or the signal's number; 0 for "continued".
+    core:  it was killed and left a core file.
+    """
+
+    __slots__ = ("core", "pid", "value", "what")
+
+    def __init__(self, pid: int, what: str, value: int = 0, core: bool = False) -> None:
+        self.pid = pid
+        self.what = what
+        self.value = value
+        self.core = core
+
+    @property
+    def is_end(self) -> bool:
+        """True when the child is gone and its pid may already be someone else's."""
+        return self.what in ("exited", "killed")
+
+
+def start(target: Target, environ: Mapping[str, str], mask: Iterable[int], keep_fds: tuple[int, ...] = ()) -> int:
+    """Start the guest and return its pid.
+
+    environ:  its whole environment.
+    mask:     the signal mask it gets: what `signals.hold` returned.
+    keep_fds: descriptors above 2 that it may have, out of those netguard itself was started with.
+
+    Raises NotFound (127), NotExecutable (126), StartError (125, also for a descriptor that was never handed over).
+    """
+    shut_inherited(keep_fds, target.fds)
+    try:
+        return spawn(target.program, target.argv, environ, mask)
+    except OSError as error:
+        if error.errno != errno.ENOEXEC:
+            raise refusal(target.program, error) from None
+    try:
+        # No format the kernel knows, so a shell script without a first line: execvp and every shell do the same.
+        return spawn("/bin/sh", ("/bin/sh", target.program, *target.argv[1:]), environ, mask)
+    except OSError as error:
+        raise refusal(target.program, error) from None
+
+
+def spawn(program: str, argv: tuple[str, ...], environ: Mapping[str, str], mask: Iterable[int]) -> int:
+    """posix_spawn with the dispositions of a plain run. Handlers fall back by themselves; inherited ignores stay."""
+    return os.posix_spawn(program, argv, environ, setsigmask=mask, setsigdef=PYTHONS_OWN)
+
+
+def refusal(program: str, error: OSError) -> StartError:
+    """The error a person should see for a program that exec refused."""
+    if error.errno in MISSING:
+        if os.path.exists(program):
+            return NotFound(f"{program}: the interpreter that its first line names does not exist")
+        return NotFound(f"{program}: {error.strerror}")
+    kind = NotExecutable if error.errno in UNFIT else StartError
+    return kind(f"{program}: {error.strerror}")
+
+
+def shut_inherited(keep: Iterable[int], named: Iterable[int] = ()) -> None:
+    """Mark every descriptor above 2 close-on-exec, except those asked for.
+
+    keep:  must be open and inherited, else StartError: a number that netguard itself opened would hand out the trail.
+    named: kept where that is true of them, and passed over in silence where not.
+    """
+    inherited = set(inheritable_fds())
+    for fd in keep:
+        if fd > 2 and fd not in inherited:
+            raise StartError(f"descriptor {fd} can not be kept: netguard was not started with it")
+    for fd in inherited.difference(keep, named):
+        os.set_inheritable(fd, False)
+
+
+def inheritable_fds() -> Iterator[int]:
+    """Descriptors above 2 that came from netguard's parent: what Python opens itself is never inheritable (PEP 446)."""
+    for fd in open_fds():
+        try:
+            if fd > 2 and os.get_inheritable(fd):
+                yield fd
+        except OSError:
+            pass  # The listing's own descriptor, or a number that is not open.
+
+
+def open_fds() -> Iterable[int]:
+    """Numbers among which are all open descriptors."""
+    for folder in FD_LISTS:
+        try:
+            return [int(name) for name in os.listdir(folder)]
+        except OSError:
+            continue
+    return range(3, os.sysconf("SC_OPEN_MAX"))
+
+
+def let_go(fds: Iterable[int]) -> None:
+    """Give up netguard's own copies of what the guest now holds, once the guest has started.
+
+    Otherwise the other end of a pipe would wait for netguard after the guest has closed its side. Numbers up to 2 go
+    to /dev/null instead of being closed, so that no later file takes their place.
+    """
+    null = os.open(os.devnull, os.O_RDWR)
+    for fd in fds:
+        if fd <= 2:
+            os.dup2(null, fd)
+        else:
+            os.close(fd)
+    os.close(null)
+
+
+def reap() -> list[Change]:
+    """Every change of every child since the last call, without waiting. Ended children are gone afterwards."""
+    changes: list[Change] = []
+    while True:
+        try:
+            pid, status = os.waitpid(-1, os.WNOHANG | os.WUNTRACED | os.WCONTINUED)
+        except ChildProcessError:
+            return changes
+        if pid == 0:
+            return changes
+        changes.append(decode(pid, status))
+
+
+def decode(pid: int, status: int) -> Change:
+    """What a wait status says."""
+    if os.WIFSTOPPED(status):
+        return Change(pid, "stopped", os.WSTOPSIG(status))
+    if os.WIFCONTINUED(status):
+        return Change(pid, "continued")
+    if os.WIFSIGNALED(status):
+        return Change(pid, "killed", os.WTERMSIG(status), os.WCOREDUMP(status))
+    return Change(pid, "exited", os.WEXITSTATUS(status))
+
+
+def exit_status(end: Change) -> int:
+    """What netguard ends with for a guest that ended so: its exit code, or 128 and the signal's number."""
+    return 128 + end.value if end.what == "killed" else end.value
+
+
+def send(pid: int, signum: int) -> bool:
+    """Send a signal to the guest. False when it is already gone, or runs as someone netguard may not signal (sudo)."""
+    try:
+        os.kill(pid, signum)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True

@@ -1,0 +1,196 @@
+"""What the user asked to run, as the program and the exact arguments that will be started.
+
+`parse` only looks things up; it starts nothing. What is wrong inside a script is for Python itself to say, in its own
+words; only what can not be started at all is an error here.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+
+from netguard.errors import NotExecutable, NotFound, StartError, UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+#: CPython's own short options that take a value (Python/getopt.c, SHORT_OPTS); -c and -m also end the options.
+TAKES_VALUE = "WX"
+ENDS_OPTIONS = "cm"
+#: The one long option with a value.
+LONG_WITH_VALUE = "--check-hash-based-pycs"
+#: -S skips site, -E and -I skip PYTHONPATH: each keeps the starter from being found, so the shim can not start.
+BLINDING = "SEI"
+
+#: The kernel reads 256 bytes of a script's first line. pip puts a longer interpreter path on the second line.
+HEAD_BYTES = 2048
+#: How pip and uv write a launcher whose interpreter path does not fit a first line: valid sh and valid Python.
+LONG_LAUNCHER = b"#!/bin/sh\n'''exec' "
+
+FD_FOLDERS = ("/dev/fd/", "/proc/self/fd/")
+
+
+class Target:
+    """One program to start.
+
+    program:   path given to exec; holds a "/" unless PATH has an entry for the current folder.
+    argv:      every argument, the program's own name first.
+    is_python: a CPython interpreter, or a script whose first line names one: the shim must report.
+    script:    what a person calls it: the script's path, "-m NAME", "-c", or the command.
+    blind:     the interpreter's option that keeps the shim from starting ("-I"), "" when there is none.
+    fds:       descriptors above 2 that the user named in the arguments, as a shell's <(...) does.
+    """
+
+    __slots__ = ("argv", "blind", "fds", "is_python", "program", "script")
+
+    def __init__(self, program: str, argv: tuple[str, ...], is_python: bool, script: str, blind: str = "") -> None:
+        self.program = program
+        self.argv = argv
+        self.is_python = is_python
+        self.script = script
+        self.blind = blind
+        self.fds = tuple(named_fds(argv))
+
+
+def parse(words: Sequence[str], environ: Mapping[str, str]) -> Target:
+    """Turn what stands after netguard's own options into a Target.
+
+    words:   `script.py args…`, `-m module args…`, `-c code args…`, or `-- command args…`.
+    environ: the guest's environment; PATH is taken from it.
+
+    Raises UsageError (nothing to run), NotFound (127), NotExecutable (126), StartError (no interpreter is known).
+    """
+    if not words:
+        raise UsageError("nothing to run: give a script, -m MODULE, -c CODE, or -- COMMAND")
+    if words[0] == "--":
+        return command(words[1:], environ)
+    return python(words)
+
+
+def python(words: Sequence[str]) -> Target:
+    """A script, module or piece of code for the interpreter that runs netguard."""
+    if not sys.executable:
+        raise StartError("this Python does not know its own path (sys.executable is empty)")
+    first = words[0]
+    if first[:2] in ("-m", "-c"):
+        if len(first) == 2 and len(words) == 1:
+            raise UsageError(f"{first} wants {'a module name' if first == '-m' else 'code'}")
+        name = f"-m {first[2:] or words[1]}" if first[1] == "m" else "-c"
+        return Target(sys.executable, (sys.executable, *words), True, name)
+    if first.startswith("-") and first != "-":
+        raise UsageError(f"{first} is neither an option of netguard nor a script (write ./{first} for a script)")
+    if first != "-" and not os.path.exists(first):
+        raise NotFound(f"{first}: no such script (a command on PATH is run as: -- {first} …)")
+    return Target(sys.executable, (sys.executable, *words), True, first)
+
+
+def command(words: Sequence[str], environ: Mapping[str, str]) -> Target:
+    """Any program, found as execvp finds it."""
+    if not words:
+        raise UsageError("nothing to run: -- wants a command")
+    program = resolve(words[0], environ.get("PATH", os.defpath))
+    flags = interpreter_flags(program, words)
+    blind = "" if flags is None else blinding_flag(flags)
+    return Target(program, tuple(words), flags is not None, words[0], blind)
+
+
+def resolve(name: str, search: str) -> str:
+    """The path execvp would run for `name` with PATH `search`: the first that can be run, wherever it stands.
+
+    Raises NotFound, or NotExecutable when something of that name is there and can not be run.
+    """
+    refused = ""
+    for place in places(name, search):
+        try:
+            mode = os.stat(place).st_mode
+        except OSError as error:
+            # A folder that may not be searched is "permission denied" to execvp, not "not found".
+            refused = refused or (place if isinstance(error, PermissionError) else "")
+            continue
+        if stat.S_ISREG(mode) and os.access(place, os.X_OK):
+            return place
+        refused = refused or place
+    if refused:
+        raise NotExecutable(f"{refused}: is there and can not be run")
+    raise NotFound(f"{name}: no such command")
+
+
+def places(name: str, search: str) -> list[str]:
+    """Where execvp looks for `name`, in order. An empty entry of PATH is the current folder."""
+    if not name or "/" in name:
+        return [name] if name else []
+    return [os.path.join(folder, name) for folder in search.split(os.pathsep)]
+
+
+def is_interpreter(path: str) -> bool:
+    """True for a name CPython is installed under: python, python3, python3.13t; by itself or behind a symbolic link.
+
+    Python 2 counts too: it is expected to report, does not, and is therefore ended instead of run unwatched.
+    """
+    names = (os.path.basename(path), os.path.basename(os.path.realpath(path)))
+    return any(name.startswith("python") and not name[6:].strip("0123456789.td") for name in names)
+
+
+def interpreter_flags(program: str, words: Sequence[str]) -> Sequence[str] | None:
+    """The arguments Python itself will read when `program` is or starts an interpreter, else None."""
+    if is_interpreter(program):
+        return words[1:]
+    try:
+        with open(program, "rb") as file:
+            head = file.read(HEAD_BYTES)
+    except OSError:
+        return None  # A program may be run without being readable; it is then no script.
+    if head.startswith(LONG_LAUNCHER):
+        line = head[len(LONG_LAUNCHER) :].split(b"\n", 1)[0].split(b'"$0"', 1)[0]
+        return () if is_interpreter(os.fsdecode(line).strip(" '\"")) else None
+    if not head.startswith(b"#!"):
+        return None
+    return shebang_flags(os.fsdecode(head[2:].split(b"\n", 1)[0]).split())
+
+
+def shebang_flags(words: Sequence[str]) -> Sequence[str] | None:
+    """The interpreter's arguments in a first line split at blanks, looking through env; None if it is not Python."""
+    if words and os.path.basename(words[0]) == "env":
+        # -S NAME=VALUE… python3 -I: options and assignments come first, the program is the first plain word.
+        rest = [word[2:] if word.startswith("-S") else word for word in words[1:]]
+        while rest and (not rest[0] or rest[0].startswith("-") or "=" in rest[0]):
+            rest = rest[1:]
+        words = rest
+    return words[1:] if words and is_interpreter(words[0]) else None
+
+
+def blinding_flag(words: Sequence[str]) -> str:
+    """The first of Python's own options in `words` that keeps the shim from starting, as "-I", or ""."""
+    return next((f"-{letter}" for letter in option_letters(words) if letter in BLINDING), "")
+
+
+def option_letters(words: Sequence[str]) -> Iterator[str]:
+    """Every one-letter option as CPython's getopt reads `words`, up to the script, -c, -m or --."""
+    rest = iter(words)
+    for word in rest:
+        if word in ("-", "--") or not word.startswith("-"):
+            return
+        if word.startswith("--"):
+            if word == LONG_WITH_VALUE:
+                next(rest, "")
+            continue
+        for place, letter in enumerate(word[1:], 2):
+            if letter in ENDS_OPTIONS:
+                return
+            if letter in TAKES_VALUE:
+                if place == len(word):
+                    next(rest, "")
+                break
+            yield letter
+
+
+def named_fds(words: Sequence[str]) -> Iterator[int]:
+    """Descriptors above 2 written as /dev/fd/N, alone or after an equals sign: what a shell makes of <(command)."""
+    for word in words:
+        path = word.rpartition("=")[2]
+        for folder in FD_FOLDERS:
+            number = path[len(folder) :] if path.startswith(folder) else ""
+            if number.isascii() and number.isdigit() and int(number[:9]) > 2:
+                yield int(number[:9])

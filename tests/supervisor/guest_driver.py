@@ -1,0 +1,54 @@
+"""The smallest loop that runs a guest with the supervisor's building blocks; started by the tests as a program.
+
+`guest_driver.py [words as after netguard run]`. GUEST_DRIVER_KEEP lists descriptors to keep; GUEST_DRIVER_EARLY is a
+signal the driver gets before its guest exists; GUEST_DRIVER_GUESS makes it work as where sigwaitinfo is missing.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+
+from netguard.errors import NetguardError
+from netguard.supervisor import guest, signals, target
+
+
+def run(words: list[str]) -> int:
+    """Start the guest, pass on what is meant for it, and return what netguard would end with."""
+    mask = signals.hold()
+    if "GUEST_DRIVER_EARLY" in os.environ:
+        os.kill(os.getpid(), int(os.environ.pop("GUEST_DRIVER_EARLY")))
+    if os.environ.pop("GUEST_DRIVER_GUESS", ""):
+        del signals.signal.sigwaitinfo
+    keep = tuple(int(word) for word in os.environ.pop("GUEST_DRIVER_KEEP", "").split())
+    asked = target.parse(words, os.environ)
+    pid = guest.start(asked, os.environ, mask, keep)
+    guest.let_go((0, 1, *keep))
+    inbox = signals.Inbox()
+    stopped = 0  # the signal that stopped the guest, 0 while it runs
+    while True:
+        meanings = [(arrival, signals.meaning(arrival, pid)) for arrival in inbox.drain()]
+        for change in guest.reap():
+            if change.pid == pid:
+                if change.is_end:
+                    return guest.exit_status(change)
+                stopped = change.value if change.what == "stopped" else 0
+        for arrival, meaning in meanings:
+            if meaning == signals.FORWARD:
+                guest.send(pid, arrival.signum)
+            elif meaning == signals.RESUME and stopped:
+                guest.send(pid, arrival.signum)
+                stopped = 0
+        if stopped and not meanings:
+            signals.stop_like(stopped)
+        elif not meanings:
+            select.select([inbox.fd], [], [])
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(run(sys.argv[1:]))
+    except NetguardError as error:
+        print(error, file=sys.stderr)
+        sys.exit(error.exit_code)
