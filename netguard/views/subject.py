@@ -39,8 +39,8 @@ def dns_subject(record: Record) -> tuple[object, ...]:
 def exec_subject(record: Record) -> tuple[object, ...]:
     """(program, first argument): `git clone` and `git push` are two things, a thousand `git clone …` are one."""
     child = record["exec"]
-    argv = child.get("argv") or ()
-    return child.get("program"), argv[1] if len(argv) > 1 else ""
+    argv = child.get("argv")
+    return child.get("program"), argv[1] if argv and len(argv) > 1 else ""
 
 
 def path_subject(record: Record) -> tuple[object, ...]:

@@ -1,0 +1,277 @@
+"""The rules that would allow just what a run did: a whole rule file, to be read by a person before it is used.
+
+Everything in it was chosen by a program that nobody trusts yet, so each value is checked to be of its form (a name, an
+address, a path), says exactly one thing (no `*`, no `@list`), and is quoted so that it can neither end its line nor
+become a key. What was denied, or would have been, is never suggested.
+"""
+
+from __future__ import annotations
+
+from netguard.core.address import canonical_host, format_ip, parse_ip, special
+from netguard.policy.target import BadTarget, parse_target
+from netguard.views.subject import subject_text
+from netguard.views.summary import LONG, Group, Tally, plural
+from netguard.views.text import plain
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from netguard.views.subject import Record
+
+    #: The lines of a rule that are the same for all its values: kinds, flags, and the key that the values stand under.
+    Shape = tuple[tuple[str, ...], tuple[str, ...], str]
+
+HEAD = """\
+# The rules that allow just what this run did. It did what a program wanted that nobody has vetted:
+# read each line before you keep it.
+version: 1
+default: deny
+include: ["netguard:metadata"]
+"""
+
+#: What stands above a rule, by its kinds and flags.
+SAYS: dict[tuple[tuple[str, ...], tuple[str, ...]], str] = {
+    (("dns", "connect"), ()): "Names, with the ports that were reached.",
+    (("dns", "connect", "http"), ()): "Names, with the ports that were reached and asked for by URL.",
+    (("dns",), ()): "Names that were looked up and never connected to.",
+    (("listen",), ()): "What it listened on.",
+    (("exec",), ()): "Programs it started, with whatever arguments.",
+}
+PRIVATE = "Names that lead to this machine or into a private network."
+DIRECT = "Addresses that no look-up of this run had given: nobody knows whose they are."
+UNIX = "Sockets of this machine."
+
+#: Kinds that no rule can grant one by one.
+WHOLE = {
+    "native": "native code loaded or called; this would allow all of it",
+    "file": "credential files opened; this would allow all of them",
+}
+
+#: Denials named in the comment at the end.
+NAMED = 10
+
+
+def suggest(source: Tally | Iterable[Record]) -> str:
+    """A rule file for what `source`, the tally or the records of a run, let through. Loads as it stands.
+
+    Returns YAML in ASCII, lines ended by LF.
+    """
+    tally = source if isinstance(source, Tally) else tally_of(source)
+    granted = [group for group in tally.groups.values() if not group.denied]
+    seen = Seen(granted)
+    lines = [HEAD]
+    rules = [line for shape, values in seen.rules() for line in rule(shape, values)]
+    lines += ["rules:\n", *rules] if rules else ["rules: []\n"]
+    lines += whole(granted) + left_out(tally, seen.strange)
+    return "".join(lines)
+
+
+def tally_of(records: Iterable[Record]) -> Tally:
+    """The tally of records."""
+    tally = Tally()
+    for record in records:
+        tally.add(record)
+    return tally
+
+
+class Seen:
+    """What was let through, as values of rules.
+
+    kinds:   by destination ("name:port", "address:port"), the kinds it was seen in.
+    private: names that were seen to lead to special addresses.
+    strange: groups that no rule can name exactly.
+    """
+
+    def __init__(self, groups: list[Group]) -> None:
+        self.values: dict[Shape, dict[str, None]] = {}
+        self.kinds: dict[tuple[str, str], set[str]] = {}
+        self.names: dict[str, None] = {}
+        self.private: set[str] = set()
+        self.strange: list[Group] = []
+        for group in groups:
+            if group.kind in PLACES and not (exact(group) and PLACES[group.kind](self, group)):
+                self.strange.append(group)
+
+    def put(self, shape: Shape, value: str) -> bool:
+        """One value under one shape of rule, once."""
+        if shape[2] == "to" and not is_destination(value):
+            return False
+        self.values.setdefault(shape, {})[value] = None
+        return True
+
+    def lookup(self, group: Group) -> bool:
+        """dns: a name, or an address asked for its name."""
+        name = str(group.subject[0])
+        host = canonical_host(name)
+        if host is None:
+            address = parse_ip(name)
+            return address is not None and self.put((("dns",), (), "to"), format_ip(address))
+        if not is_destination(host):
+            return False
+        self.learn(host, group)
+        self.names[host] = None
+        return True
+
+    def reach(self, group: Group) -> bool:
+        """connect and http: a unix socket, a name with its port, or an address that has no name."""
+        host, other, port, proto = group.subject
+        if proto == "unix":
+            return self.put((("connect",), (), "to"), f"unix:{other}")
+        name = canonical_host(str(host)) if host else None
+        if name is None:
+            return self.reach_address(group, str(host or other), port, proto)
+        if not is_destination(name):
+            return False
+        self.learn(name, group)
+        self.kinds.setdefault((name, with_port(name, port)), set()).add(group.kind)
+        return True
+
+    def reach_address(self, group: Group, text: str, port: object, proto: object) -> bool:
+        """An address by itself."""
+        address = parse_ip(text)
+        if address is None:
+            return False
+        flags: tuple[str, ...] = ()
+        if group.kind == "connect":
+            flags = ("direct: true", f"proto: {proto}") if proto in ("tcp", "udp") else ("direct: true",)
+        return self.put(((group.kind,), flags, "to"), with_port(format_ip(address), port))
+
+    def listen(self, group: Group) -> bool:
+        """listen: an address of this machine and a port, or a unix socket."""
+        host, other, port, proto = group.subject
+        if proto == "unix":
+            return self.put((("listen",), (), "to"), f"unix:{other}")
+        address = parse_ip(str(host or other))
+        return address is not None and self.put((("listen",), (), "to"), with_port(format_ip(address), port))
+
+    def start(self, group: Group) -> bool:
+        """exec: a program."""
+        program = group.subject[0]
+        return isinstance(program, str) and bool(program) and self.put((("exec",), (), "program"), program)
+
+    def learn(self, name: str, group: Group) -> None:
+        """A name that leads to special addresses needs `private`; `localhost` is itself."""
+        addresses = [parse_ip(text) for text in group.addresses]
+        if name != "localhost" and any(address and special(address) for address in addresses):
+            self.private.add(name)
+
+    def rules(self) -> list[tuple[Shape, list[str]]]:
+        """Shapes with their values: names first, then what stands by itself."""
+        shapes: dict[Shape, dict[str, None]] = {}
+        for (name, text), kinds in self.kinds.items():
+            if "connect" in kinds:
+                kinds |= {"dns"}
+            shapes.setdefault(self.shape(name, kinds), {})[text] = None
+        looked_up = {name for (name, _), kinds in self.kinds.items() if "dns" in kinds}
+        for name in self.names:
+            if name not in looked_up:
+                shapes.setdefault(self.shape(name, {"dns"}), {})[name] = None
+        for shape, values in self.values.items():
+            shapes.setdefault(shape, {}).update(values)
+        return [(shape, sorted(values)) for shape, values in shapes.items()]
+
+    def shape(self, name: str, kinds: set[str]) -> Shape:
+        """The rule that a name belongs into."""
+        flags = ("private: true",) if name in self.private else ()
+        return tuple(kind for kind in ("dns", "connect", "http") if kind in kinds), flags, "to"
+
+
+#: What turns a group of each kind into values; each returns False for what no rule can say exactly.
+PLACES = {
+    "dns": Seen.lookup,
+    "connect": Seen.reach,
+    "http": Seen.reach,
+    "listen": Seen.listen,
+    "exec": Seen.start,
+}
+
+
+def exact(group: Group) -> bool:
+    """Can its subject be said in a rule, and nothing else with it? A program called `*` would become a pattern that
+    allows every program; a text that was cut names another thing."""
+    subject = group.subject[:1] if group.kind == "exec" else group.subject
+    texts = [part for part in subject if isinstance(part, str)]
+    return not any("*" in text or "?" in text or len(text) >= LONG or not text.isprintable() for text in texts)
+
+
+def is_destination(text: str) -> bool:
+    """Will the loader take it as a destination? It refuses more than what is no name, such as `host.123`."""
+    try:
+        parse_target(text)
+    except BadTarget:
+        return False
+    return True
+
+
+def with_port(name: str, port: object) -> str:
+    """`name:443`, `[2001:db8::1]:443`, or the name alone where there is no port."""
+    if type(port) is not int or not 0 <= port <= 65535:
+        return name
+    return f"[{name}]:{port}" if ":" in name else f"{name}:{port}"
+
+
+def rule(shape: Shape, values: list[str]) -> list[str]:
+    """One rule's lines, a comment above."""
+    kinds, flags, key = shape
+    said = SAYS.get((kinds, flags), "")
+    if "private: true" in flags:
+        said = PRIVATE
+    elif "direct: true" in flags:
+        said = DIRECT
+    elif kinds == ("connect",):
+        said = UNIX
+    lines = [f"  # {said}\n"] if said else []
+    lines.append(f"  - allow: [{', '.join(kinds)}]\n")
+    lines += [f"    {flag}\n" for flag in flags]
+    return [*lines, f"    {key}:\n", *(f"      - {quoted(value)}\n" for value in values)]
+
+
+def quoted(text: str) -> str:
+    """A YAML double-quoted scalar in ASCII: JSON's, but with one escape for each character past U+FFFF, because YAML
+    would read JSON's two as two."""
+    return '"' + "".join(PLAIN.get(char) or escape(char) for char in text) + '"'
+
+
+PLAIN = {chr(code): chr(code) for code in range(0x20, 0x7F)} | {'"': '\\"', "\\": "\\\\"}
+
+
+def escape(char: str) -> str:
+    """One character as YAML 1.2 section 5.7 escapes it."""
+    code = ord(char)
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def whole(groups: list[Group]) -> list[str]:
+    """Kinds that can only be granted whole, as a choice that is not made here."""
+    lines = []
+    for kind, says in WHOLE.items():
+        count = sum(group.count for group in groups if group.kind == kind)
+        if count:
+            lines.append(f"  # - allow: [{kind}]  # {count:,} seen: {says}\n")
+    return lines
+
+
+def left_out(tally: Tally, strange: list[Group]) -> list[str]:
+    """What the rules above do not grant, as comments."""
+    denied = [group for group in tally.every() if group.denied]
+    lines = named("Denied, and so not suggested", denied)
+    lines += named("Seen, and nothing that a rule could name exactly", strange)
+    more = sum(group.count for group in tally.others.values() if not group.denied)
+    if more:
+        lines.append(f"# Missing here, because the count had no more room: {plural(more, 'decision')}.\n")
+    silent = sum(tally.counted.values())
+    if silent:
+        rules = ", ".join(sorted(plain(name, 100, utf8=False) for name in tally.counted)[:NAMED])
+        lines.append(f"# Keep these rules as well, which let {plural(silent, 'act')} through silently: {rules}.\n")
+    return lines
+
+
+def named(title: str, groups: list[Group]) -> list[str]:
+    """A comment line for each of the first few groups. ASCII: YAML ends a comment at more characters than LF."""
+    lines = [f"# {title}:\n"] if groups else []
+    for group in groups[:NAMED]:
+        lines.append(f"#   {group.kind} {plain(subject_text(group.kind, group.subject), 80, utf8=False)}\n")
+    if len(groups) > NAMED:
+        lines.append(f"#   and {len(groups) - NAMED:,} more\n")
+    return lines
