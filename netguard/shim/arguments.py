@@ -18,8 +18,10 @@ from posix import F_OK, access, getcwd, readlink
 from ..core.address import format_ip, parse_ip
 from . import credentials
 
-#: (proto, host, port, path, program, argv). All exact text; "" where a field does not apply.
-Act = "tuple[str, str, str, str, str, tuple[str, ...]]"
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    #: (proto, host, port, path, program, argv). All exact text; "" where a field does not apply.
+    Act = tuple[str, str, str, str, str, tuple[str, ...]]
 
 #: More arguments than any command line has use for in a record; the rest is cut there too.
 MAX_ARGV = 256
@@ -40,7 +42,7 @@ _ANY = {_INET: "0.0.0.0", _INET6: "::"}  # noqa: S104  # what "" means to connec
 _INSTALLED = tuple({p.rstrip("/") + "/" for p in (sys.prefix, sys.base_prefix, sys.exec_prefix, "/usr/lib") if len(p) > 1})
 
 
-def endpoint(event: str, args: tuple[object, ...]) -> tuple[str, str, str, str, str, tuple[str, ...]] | None:
+def endpoint(event: str, args: tuple[object, ...]) -> Act | None:
     """(socket, address): where a socket is to go. A connected socket's `sendmsg` names no address and reaches nothing new."""
     sock, address = args
     if address is None:
@@ -112,7 +114,7 @@ def system_text(value: object) -> str:
     return value
 
 
-def name(event: str, args: tuple[object, ...]) -> tuple[str, str, str, str, str, tuple[str, ...]] | None:
+def name(event: str, args: tuple[object, ...]) -> Act | None:
     """(host, …): a name asked for. An address in any spelling, and no host at all, are no names."""
     host = args[0]
     if host is None:
@@ -123,13 +125,13 @@ def name(event: str, args: tuple[object, ...]) -> tuple[str, str, str, str, str,
     return "", text, "", "", "", ()
 
 
-def reverse(event: str, args: tuple[object, ...]) -> tuple[str, str, str, str, str, tuple[str, ...]] | None:
+def reverse(event: str, args: tuple[object, ...]) -> Act | None:
     """(sockaddr,): the name of an address."""
     host, _ = inet(args[0])
     return "", host, "", "", "", ()
 
 
-def request(event: str, args: tuple[object, ...]) -> tuple[str, str, str, str, str, tuple[str, ...]] | None:
+def request(event: str, args: tuple[object, ...]) -> Act | None:
     """(url, data, headers, method). A `file:` URL is an opened file and no request."""
     url, data, _, method = args
     if type(url) is not str or type(method) is not str:
@@ -145,12 +147,12 @@ def clean(text: str) -> str:
     return text[:MAX_TEXT].replace("\0", "\\0")
 
 
-def shell(event: str, args: tuple[object, ...]) -> tuple[str, str, str, str, str, tuple[str, ...]] | None:
+def shell(event: str, args: tuple[object, ...]) -> Act | None:
     """(command as bytes,): `os.system` hands it to the shell."""
     return "", "", "", "", "/bin/sh", ("sh", "-c", clean(system_text(args[0])))
 
 
-def program(event: str, args: tuple[object, ...]) -> tuple[str, str, str, str, str, tuple[str, ...]] | None:
+def program(event: str, args: tuple[object, ...]) -> Act | None:
     """(path, argv, env). `execvp` tries one path after the other; one that is not there starts nothing."""
     path, argv = args[0], args[1]
     if type(path) is int:
@@ -162,7 +164,7 @@ def program(event: str, args: tuple[object, ...]) -> tuple[str, str, str, str, s
     return "", "", "", "", clean(text), arguments(argv)
 
 
-def candidates(event: str, args: tuple[object, ...]) -> tuple[str, str, str, str, str, tuple[str, ...]] | None:
+def candidates(event: str, args: tuple[object, ...]) -> Act | None:
     """(paths, argv, env): the child tries each path; the first that is there is what starts."""
     paths, argv = args[0], args[1]
     if type(paths) is not tuple and type(paths) is not list:
@@ -185,26 +187,26 @@ def arguments(argv: object) -> tuple[str, ...]:
     return tuple([clean(system_text(item)) for item in argv[:MAX_ARGV]])
 
 
-def library(event: str, args: tuple[object, ...]) -> tuple[str, str, str, str, str, tuple[str, ...]] | None:
+def library(event: str, args: tuple[object, ...]) -> Act | None:
     """(name,): `dlopen(None)` is the program itself, which is loaded already; `ctypes` does it when it is imported."""
     if args[0] is None:
         return None
     return "", "", "", clean(system_text(args[0])), "", ()
 
 
-def symbol(event: str, args: tuple[object, ...]) -> tuple[str, str, str, str, str, tuple[str, ...]] | None:
+def symbol(event: str, args: tuple[object, ...]) -> Act | None:
     """(library, name): a C function to be called by hand."""
     found = args[1]
     text = str(found) if type(found) is int else system_text(found)
     return "", "", "", "", clean(text), ()
 
 
-def extension(event: str, args: tuple[object, ...]) -> tuple[str, str, str, str, str, tuple[str, ...]] | None:
+def extension(event: str, args: tuple[object, ...]) -> Act | None:
     """(connection, path): sqlite loads native code."""
     return "", "", "", clean(system_text(args[1])), "", ()
 
 
-def module(event: str, args: tuple[object, ...]) -> tuple[str, str, str, str, str, tuple[str, ...]] | None:
+def module(event: str, args: tuple[object, ...]) -> Act | None:
     """(name, file, …): a native module, unless it is installed with the interpreter or the environment that was chosen."""
     file = args[1]
     if file is None:
@@ -215,7 +217,7 @@ def module(event: str, args: tuple[object, ...]) -> tuple[str, str, str, str, st
     return "", "", "", clean(path), "", ()
 
 
-def credential(event: str, args: tuple[object, ...]) -> tuple[str, str, str, str, str, tuple[str, ...]] | None:
+def credential(event: str, args: tuple[object, ...]) -> Act | None:
     """(path, mode, flags): raised for every file, so the last part of the path is looked up first."""
     path = args[0]
     if type(path) is not str:
@@ -223,12 +225,16 @@ def credential(event: str, args: tuple[object, ...]) -> tuple[str, str, str, str
             return None
         path = str.__str__(path) if issubclass(type(path), str) else bytes.decode(path, "utf-8", "surrogateescape")  # type: ignore[arg-type]
     parents = credentials.NAMES.get(path[path.rfind("/") + 1 :])
-    if parents is None or not credentials.holds(path, parents):
+    if parents is None:
+        return None
+    if not path.startswith("/"):
+        path = getcwd() + "/" + path
+    if not credentials.holds(path, parents):
         return None
     return "", "", "", clean(path), "", ()
 
 
-def bare(event: str, args: tuple[object, ...]) -> tuple[str, str, str, str, str, tuple[str, ...]] | None:
+def bare(event: str, args: tuple[object, ...]) -> Act | None:
     """Any event by its name alone, with those of its arguments that are plain text."""
     return "", "", "", "", "", tuple([clean(item) for item in args[:8] if type(item) is str])
 

@@ -40,8 +40,8 @@ NAMES: dict[str, tuple[str, ...]] = {
 
 
 def holds(path: str, parents: tuple[str, ...]) -> bool:
-    """Whether the path's parent folder is one of these; a bare name is taken to be in any of them."""
+    """Whether the absolute path's parent folder is one of these; every folder is when none is named."""
     if not parents:
         return True
     folder = path.rpartition("/")[0]
-    return not folder or folder[folder.rfind("/") + 1 :] in parents
+    return folder[folder.rfind("/") + 1 :] in parents

@@ -1,0 +1,61 @@
+"""Odd but honest arguments made exact, once, before anything is decided on them.
+
+`IntEnum` ports, `str` subclasses and path-like programs are ordinary in honest code. The hook refuses them, since it cannot
+know what C will make of them; so the wrapped functions take a plain copy here and hand that copy on: what is judged is what is
+done. Copies are taken with the C types' own functions (`str.__str__`, `int.__index__`), never with a method of the object's.
+The one exception is a path-like program, whose `__fspath__` is called where C would have called it, once, before the hook.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from posix import fspath
+
+_ENCODING = sys.getfilesystemencoding()
+_ERRORS = sys.getfilesystemencodeerrors()
+
+
+def text(value: object) -> object:
+    """A `str`, `bytes` or `bytearray` of any subclass as an exact one; anything else as it is, for C to refuse."""
+    kind = type(value)
+    if kind is str or kind is bytes:
+        return value
+    if issubclass(kind, str):
+        return str.__str__(value)  # type: ignore[arg-type]
+    if issubclass(kind, bytes):
+        return bytes.__getitem__(value, slice(None))  # type: ignore[arg-type]
+    if kind is bytearray or kind is memoryview:
+        return bytes(value)  # type: ignore[call-overload]  # a copy: another thread may write into the original
+    return value
+
+
+def number(value: object) -> object:
+    """An `int` of any subclass (`bool`, `IntEnum`) as an exact one; anything else as it is."""
+    kind = type(value)
+    return int.__index__(value) if kind is not int and issubclass(kind, int) else value  # type: ignore[arg-type]
+
+
+def pair(value: object) -> object:
+    """A tuple of any subclass as an exact one with exact host and port; anything else as it is."""
+    if not issubclass(type(value), tuple):
+        return value
+    items = tuple.__getitem__(value, slice(None))  # type: ignore[arg-type]
+    if len(items) < 2:
+        return items
+    return (text(items[0]), number(items[1]), *[number(item) for item in items[2:]])
+
+
+def path(value: object) -> object:
+    """A program, an argument or a variable as the bytes that the system gets."""
+    if type(value) is int:
+        return value  # `execve` and `posix_spawn` take a descriptor
+    found = text(value)
+    if type(found) is not str and type(found) is not bytes:
+        found = text(fspath(value))  # type: ignore[call-overload]
+    return found if type(found) is bytes else str.encode(found, _ENCODING, _ERRORS)  # type: ignore[arg-type]
+
+
+def paths(values: object) -> list[object]:
+    """The arguments of a program. Iterated once, as C does; the list that comes out is nobody else's."""
+    return [path(value) for value in values]  # type: ignore[attr-defined]

@@ -1,0 +1,134 @@
+"""The audit hook: event in, a question to the supervisor, and a refusal or nothing out.
+
+It fails closed: an argument it cannot read, a supervisor it cannot reach and a fault of its own all end in `Denied`. There
+is no switch in it that turns checking off, not even while it runs: a signal handler that acts inside it asks as well.
+"""
+
+from __future__ import annotations
+
+import sys
+from time import monotonic
+
+from ..denied import Denied, denied
+from . import origin
+from .arguments import READERS, Hostile
+from .channel import Channel, Lost
+from .table import SELF_TEST
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .arguments import Act
+
+    Row = tuple[str, Callable[[str, tuple[object, ...]], Act | None]]
+
+#: How long a granted UDP destination stays granted without asking, in seconds: each datagram raises an event, and
+#: reaching a destination is one act. Short, so that a changed mind and the trail's times stay near.
+UDP_MEMORY = 5.0
+
+#: More UDP destinations than a client has at once; past it they are asked for again.
+UDP_SLOTS = 1_024
+
+#: Events from C by which `subprocess.Popen` starts its program; the record names what the user knows.
+_STARTS = ("_posixsubprocess.fork_exec", "os.posix_spawn")
+
+
+class Witness:
+    """What the hook needs: the table for this run, the channel, and what it may remember."""
+
+    __slots__ = ("channel", "known", "rows", "udp")
+
+    def __init__(self, channel: Channel, table: dict[str, tuple[str, str]]) -> None:
+        self.channel = channel
+        self.rows: dict[str, Row] = {event: (kind, READERS[reader]) for event, (kind, reader) in table.items()}
+        self.udp: dict[tuple[str, str], float] = {}
+        self.known: set[str] = set()
+
+    def saw(self, event: str, args: tuple[object, ...]) -> None:
+        """Handles one watched event. Raises Denied when it may not go on."""
+        kind, read = self.rows[event]
+        try:
+            act = read(event, args)
+            if act is not None:
+                self.judge(kind, event, act)
+        except Denied:
+            raise
+        except Hostile as error:
+            raise self.hostile(kind, event, str(error)) from None
+        except Lost as error:
+            raise denied(kind, event, "no-supervisor", str(error)) from None
+        except Exception as error:  # noqa: BLE001  # a fault of the hook's own must not let the act through
+            raise denied(kind, event, "fault", type(error).__name__) from None
+
+    def judge(self, kind: str, event: str, act: Act) -> None:
+        """Asks whether the act may happen; raises Denied when not."""
+        proto, host, port, path, program, argv = act
+        if proto == "udp" and kind == "connect" and self.udp.get((host, port), 0.0) > monotonic():
+            return
+        if kind == "native" and path in self.known:
+            return
+        lines = self.channel.lines
+        if event in _STARTS and getattr(lines, "popen", False):
+            event, lines.popen = "subprocess.Popen", False
+        answer = self.channel.ask("ask", (kind, event, proto, host, port, path, program, *origin.here(3), *argv))
+        verdict, lines.seq = answer[0], answer[1]
+        if verdict != "allow" and verdict != "log":
+            raise denied(kind, destination(act), answer[2], answer[3])
+        if answer[2] == "again":
+            self.remember(kind, host, port, path)
+
+    def remember(self, kind: str, host: str, port: str, path: str) -> None:
+        """Keeps a grant that the supervisor said need not be asked for again: a UDP destination, a library, a symbol."""
+        if kind == "native":
+            if len(self.known) < UDP_SLOTS * 16:
+                self.known.add(path)
+            return
+        if len(self.udp) >= UDP_SLOTS:
+            self.udp.clear()
+        self.udp[host, port] = monotonic() + UDP_MEMORY
+
+    def hostile(self, kind: str, event: str, why: str) -> Denied:
+        """Has an unreadable argument put on record and returns the refusal."""
+        try:
+            self.channel.ask("hostile", (kind, event, why, *origin.here(3)))
+        except Lost:
+            pass  # the refusal stands without a record: there is nobody left to write one
+        return denied(kind, event, "hostile-argument", why)
+
+
+def destination(act: Act) -> str:
+    """What was asked for, as a person writes it."""
+    proto, host, port, path, program, argv = act
+    if program:
+        return " ".join((program, *argv[1:]))[:200]
+    if proto == "unix" or not host:
+        return path or proto
+    shown = f"[{host}]" if ":" in host else host
+    return f"{shown}:{port}" if port else shown
+
+
+def install(witness: Witness) -> None:
+    """Adds the hook and proves that it hears. Raises RuntimeError when an earlier hook has kept it out in silence."""
+    rows = witness.rows
+    saw = witness.saw
+    announced = witness.channel.lines
+    nonce = object()
+    heard = []
+
+    def hook(event: str, args: tuple[object, ...]) -> None:
+        if event not in rows:
+            if event == SELF_TEST and args and args[0] is nonce:
+                heard.append(True)
+            return
+        if event == "socket.connect" and args[1] is witness.channel.address:
+            return  # the shim's own connection: nobody else has this very object, and the supervisor greets whoever comes
+        if event == "subprocess.Popen":
+            announced.popen = True
+            return
+        saw(event, args)
+
+    sys.addaudithook(hook)
+    sys.audit(SELF_TEST, nonce)
+    if not heard:
+        raise RuntimeError("the audit hook does not hear: a hook that was there before keeps it out")

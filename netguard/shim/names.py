@@ -1,0 +1,169 @@
+"""The look-up functions of `_socket`, wrapped: a name is decided on, and looked up, by the supervisor.
+
+So no packet leaves for a name that a rule denies, the addresses that come back are those that were decided on, and the
+supervisor knows which name each was given for. An address in any spelling is no name and is turned round here, as `bytes`:
+a `str` would go through the `idna` codec, which a guest can replace.
+"""
+
+from __future__ import annotations
+
+import _socket
+
+from ..core.address import parse_ip
+from ..denied import denied
+from . import exact, origin
+from .channel import Lost
+from .hook import Witness
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+NI_NUMERICHOST = _socket.NI_NUMERICHOST
+
+#: Errors of a look-up as the supervisor names them -> what C raises.
+ERRORS: dict[str, type[OSError]] = {"gaierror": _socket.gaierror, "herror": _socket.herror, "error": OSError}
+
+#: Fields of one row of an answer to getaddrinfo: family, type, proto, canonical name, host, port, flow, scope.
+ROW = 8
+
+
+class Lookups:
+    """Asks for names on behalf of the wrapped functions."""
+
+    __slots__ = ("witness",)
+
+    def __init__(self, witness: Witness) -> None:
+        self.witness = witness
+
+    def ask(self, function: str, host: str, service: str = "", numbers: tuple[int, ...] = ()) -> list[str]:
+        """Returns the answer's fields. Raises what the look-up raised, or Denied."""
+        if "\0" in host or len(host) > 1_024:
+            # C would look up what stands before the NUL.
+            raise self.witness.hostile("dns", "socket." + function, "no host name")
+        flat = [str(number) for number in (*numbers, 0, 0, 0, 0)[:4]]
+        try:
+            answer = self.witness.channel.ask("lookup", (function, host, service, *flat, *origin.here(2)))
+        except Lost as error:
+            raise denied("dns", host, "no-supervisor", str(error)) from None
+        if answer[0] != "allow" and answer[0] != "log":
+            raise denied("dns", host, answer[2], answer[3])
+        if answer[2] != "ok":
+            raise ERRORS[answer[2]](int(answer[3]), answer[4])
+        return answer[3:]
+
+    def host(self, value: object, event: str) -> str | None:
+        """The name in a host argument, or None when it holds none: no host, an address, or what C refuses by itself."""
+        value = exact.text(value)
+        if type(value) is bytes:
+            if not value.isascii():
+                raise self.witness.hostile("dns", event, "a host that is not ASCII, as bytes")
+            value = value.decode("ascii")
+        if type(value) is not str or not value or parse_ip(value) is not None:
+            return None
+        return value
+
+    def first(self, name: str, family: int) -> str:
+        """The address that C's own look-up inside connect, bind and sendto would take: the first of this family."""
+        return self.ask("getaddrinfo", name, "", (family, _socket.SOCK_DGRAM, 0, 0))[4]
+
+
+def ascii_bytes(value: object) -> object:
+    """A host that holds no name, in the form that no codec touches."""
+    value = exact.text(value)
+    return value.encode("ascii") if type(value) is str and value.isascii() else value
+
+
+def wrap_getaddrinfo(lookups: Lookups, original: Callable[..., object]) -> Callable[..., object]:
+    """Returns `_socket.getaddrinfo` with names decided on first."""
+
+    def getaddrinfo(
+        host: object, port: object, family: object = 0, type: object = 0, proto: object = 0, flags: object = 0
+    ) -> object:
+        numbers = tuple([exact.number(number) for number in (family, type, proto, flags)])
+        service = exact.number(exact.text(port))
+        name = lookups.host(host, "socket.getaddrinfo")
+        if name is None or any([number.__class__ is not int for number in numbers]):
+            return original(ascii_bytes(host) if name is None else b"", service, *numbers)
+        answer = lookups.ask("getaddrinfo", name, _service(service), numbers)  # type: ignore[arg-type]
+        return [_row(answer[at : at + ROW]) for at in range(0, len(answer), ROW)]
+
+    return getaddrinfo
+
+
+def _service(port: object) -> str:
+    """A port or service as text: "", "80" or "name:http"."""
+    if port is None:
+        return ""
+    if type(port) is int:
+        return str(port)
+    if type(port) is bytes:
+        port = port.decode("latin-1")
+    return "name:" + port if type(port) is str else "name:?"
+
+
+def _row(fields: list[str]) -> tuple[object, ...]:
+    family, kind, proto, canonical, host, port, flow, scope = fields
+    address: tuple[object, ...] = (host, int(port))
+    if int(family) == _socket.AF_INET6:
+        address += (int(flow), int(scope))
+    return int(family), int(kind), int(proto), canonical, address
+
+
+def wrap_gethostbyname(lookups: Lookups, original: Callable[..., object]) -> Callable[..., object]:
+    """Returns `_socket.gethostbyname` with names decided on first."""
+
+    def gethostbyname(hostname: object) -> object:
+        name = lookups.host(hostname, "socket.gethostbyname")
+        return original(ascii_bytes(hostname)) if name is None else lookups.ask("gethostbyname", name)[0]
+
+    return gethostbyname
+
+
+def _wrap_host_lists(function: str) -> Callable[[Lookups, Callable[..., object]], Callable[..., object]]:
+    """`gethostbyname_ex` and `gethostbyaddr` answer alike: a name, its aliases, its addresses."""
+
+    def wrap(lookups: Lookups, original: Callable[..., object]) -> Callable[..., object]:
+        def wrapped(hostname: object) -> object:
+            value = exact.text(hostname)
+            name = lookups.host(value, "socket." + function)
+            if name is None and function == "gethostbyaddr" and type(value) is str and value:
+                name = value  # here an address is looked up too
+            if name is None:
+                return original(ascii_bytes(value))
+            canonical, count, *rest = lookups.ask(function, name)
+            return canonical, rest[: int(count)], rest[int(count) :]
+
+        wrapped.__name__ = wrapped.__qualname__ = function
+        return wrapped
+
+    return wrap
+
+
+def wrap_getnameinfo(lookups: Lookups, original: Callable[..., object]) -> Callable[..., object]:
+    """Returns `_socket.getnameinfo` with the address decided on first; C's own event does not say whether it looks up."""
+
+    def getnameinfo(sockaddr: object, flags: object) -> object:
+        address, number = exact.pair(sockaddr), exact.number(flags)
+        if type(address) is not tuple or type(number) is not int or len(address) < 2:
+            return original(address, number)
+        host, port = address[0], address[1]
+        if type(host) is not str or type(port) is not int:
+            raise lookups.witness.hostile("dns", "socket.getnameinfo", "the address is not exact")
+        rest = tuple([item for item in address[2:4] if type(item) is int])
+        found = lookups.ask("getnameinfo", host, str(port), (number, *rest))
+        return found[0], found[1]
+
+    return getnameinfo
+
+
+WRAPPERS: dict[str, Callable[[Lookups, Callable[..., object]], Callable[..., object]]] = {
+    "getaddrinfo": wrap_getaddrinfo,
+    "gethostbyname": wrap_gethostbyname,
+    "gethostbyname_ex": _wrap_host_lists("gethostbyname_ex"),
+    "gethostbyaddr": _wrap_host_lists("gethostbyaddr"),
+    "getnameinfo": wrap_getnameinfo,
+}
+
+#: What `socket` copies from `_socket`; its `getaddrinfo` is a function of its own that looks the wrapped one up.
+COPIED = tuple(name for name in WRAPPERS if name != "getaddrinfo")

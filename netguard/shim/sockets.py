@@ -1,0 +1,155 @@
+"""The methods of `socket.socket` that take an address, wrapped: a name in it is looked up first, under the rules.
+
+C resolves a name inside `connect`, `bind` and `sendto` before it raises the event, and raises none when that fails: a name
+can carry data out unseen. Here the name is asked for as any other, and C gets the address that came back. The event that follows
+is where the act is decided; these wrappers only make the address exact and say afterwards how it ended.
+
+`_socket.socket` itself cannot be wrapped (the type is immutable): code that uses it directly is refused names by the
+hook, but only after C has looked them up.
+"""
+
+from __future__ import annotations
+
+import _socket
+from time import perf_counter
+
+from ..core.address import parse_ip
+from . import exact
+from .hook import Witness
+from .names import Lookups
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_family = _socket.socket.family.__get__  # type: ignore[attr-defined]
+_fileno = _socket.socket.fileno
+_kind = _socket.socket.type.__get__  # type: ignore[attr-defined]
+_INTERNET = {_socket.AF_INET: "0.0.0.0", _socket.AF_INET6: "::"}  # noqa: S104  # an address for C to refuse the port with
+
+#: Errors that say "not yet": the connection goes on, so nothing is known about how it ends.
+_PENDING = (11, 36, 114, 115)  # EAGAIN, macOS's EINPROGRESS, Linux's EALREADY and EINPROGRESS
+
+
+class Addresses:
+    """Makes one address argument exact."""
+
+    __slots__ = ("lookups",)
+
+    def __init__(self, lookups: Lookups) -> None:
+        self.lookups = lookups
+
+    def exact(self, sock: _socket.socket, address: object) -> object:
+        """Returns the address with its name resolved. What C would refuse is left for C to refuse, without its name."""
+        family = _family(sock)
+        if family not in _INTERNET:
+            return exact.text(address)
+        address = exact.pair(address)
+        if type(address) is not tuple or len(address) < 2:
+            return address
+        host, port = address[0], address[1]
+        if type(host) is bytes and host.isascii():
+            host = host.decode("ascii")
+        if type(host) is not str or not host or host == "<broadcast>" or parse_ip(host) is not None:
+            return (host, *address[1:])
+        if type(port) is not int:
+            return (_INTERNET[family], *address[1:])
+        return (self.lookups.first(host, family), *address[1:])
+
+
+def wrap_connect(name: str, addresses: Addresses, witness: Witness) -> Callable[..., object]:
+    """Returns `connect` or `connect_ex`, which say afterwards how the connection ended and how long it took."""
+    original = getattr(_socket.socket, name)
+    channel = witness.channel
+
+    def connect(self: _socket.socket, address: object, /) -> object:
+        lines = channel.lines
+        lines.seq = "0"
+        start = perf_counter()
+        number = 0
+        try:
+            found = original(self, addresses.exact(self, address))
+            number = found or 0
+            return found
+        except OSError as error:
+            number = error.errno or 0
+            raise
+        finally:
+            # Only what is on record has an outcome to add; a silent grant stays silent.
+            if lines.seq != "0" and number not in _PENDING:
+                channel.tell("result", (lines.seq, str(number), str(round((perf_counter() - start) * 1000, 3))))
+
+    connect.__name__ = connect.__qualname__ = name
+    return connect
+
+
+def wrap_bind(addresses: Addresses, witness: Witness) -> Callable[..., object]:
+    """Returns `bind`; a bound datagram socket receives at once, so it is shown to the supervisor as the run's own."""
+    original = _socket.socket.bind
+
+    def bind(self: _socket.socket, address: object, /) -> None:
+        original(self, addresses.exact(self, address))
+        if _kind(self) & 0xF == _socket.SOCK_DGRAM:
+            show(witness, self)
+
+    return bind
+
+
+def wrap_listen(witness: Witness) -> Callable[..., object]:
+    """Returns `listen`; the socket is then shown to the supervisor as the run's own."""
+    original = _socket.socket.listen
+
+    def listen(self: _socket.socket, *backlog: int) -> None:
+        original(self, *backlog)
+        show(witness, self)
+
+    return listen
+
+
+def show(witness: Witness, sock: _socket.socket) -> None:
+    """Says which descriptor now listens. The supervisor asks the kernel what it is; the word of the guest gives no right."""
+    try:
+        witness.channel.ask("listening", (str(_fileno(sock)),))
+    except OSError:
+        raise
+    except Exception:  # noqa: BLE001  # not shown means not the run's own: the next connection to it is judged as any other
+        return
+
+
+def wrap_sendto(addresses: Addresses) -> Callable[..., object]:
+    """Returns `sendto(data[, flags], address)`."""
+    original = _socket.socket.sendto
+
+    def sendto(self: _socket.socket, *args: object) -> object:
+        if len(args) < 2:
+            return original(self, *args)  # type: ignore[arg-type]
+        return original(self, *args[:-1], addresses.exact(self, args[-1]))  # type: ignore[arg-type]
+
+    return sendto
+
+
+def wrap_sendmsg(addresses: Addresses) -> Callable[..., object]:
+    """Returns `sendmsg(buffers[, ancdata[, flags[, address]]])`."""
+    original = _socket.socket.sendmsg
+
+    def sendmsg(self: _socket.socket, *args: object) -> object:
+        if len(args) < 4 or args[3] is None:
+            return original(self, *args)  # type: ignore[arg-type]
+        return original(self, *args[:3], addresses.exact(self, args[3]))  # type: ignore[arg-type]
+
+    return sendmsg
+
+
+def wrappers(lookups: Lookups, witness: Witness) -> dict[str, Callable[..., object]]:
+    """Returns method name -> function, for the class `socket.socket`."""
+    addresses = Addresses(lookups)
+    return {
+        "connect": wrap_connect("connect", addresses, witness),
+        "connect_ex": wrap_connect("connect_ex", addresses, witness),
+        "bind": wrap_bind(addresses, witness),
+        "listen": wrap_listen(witness),
+        "sendto": wrap_sendto(addresses),
+        "sendmsg": wrap_sendmsg(addresses),
+    }
+
+

@@ -1,0 +1,144 @@
+"""Looks names up for the guest, on threads of its own: the one place that asks a resolver, after the rules have granted it.
+
+`getaddrinfo` blocks, and a resolver that does not answer must not stop every other question. What comes back goes through a
+queue to the loop, which decides on the answers before it releases them.
+"""
+
+from __future__ import annotations
+
+import _thread
+import os
+import socket
+from collections import deque
+
+#: At once; a ninth look-up waits. Each is a thread in libc.
+MAX_THREADS = 8
+
+#: More look-ups than this waiting is a flood; the caller denies.
+MAX_WAITING = 1_024
+
+#: The answer a person of the trade expects for a name that is none.
+NO_NAME = ("gaierror", socket.EAI_NONAME, "Name or service not known")
+
+
+class Answer:
+    """What a look-up brought: rows of getaddrinfo or the fields of another function, or an error (class, errno, text)."""
+
+    __slots__ = ("addresses", "error", "fields")
+
+    def __init__(
+        self, fields: list[str], addresses: list[str], error: tuple[str, int, str] | None = None
+    ) -> None:
+        self.fields = fields
+        self.addresses = addresses
+        self.error = error
+
+
+class Resolver:
+    """A few threads that look names up, and the finished look-ups. `fd` is readable when there are some."""
+
+    def __init__(self) -> None:
+        self.fd, self._wake = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        self._todo: deque[tuple[object, str, str, str, tuple[int, ...]]] = deque()
+        self._done: deque[tuple[object, Answer]] = deque()
+        self._lock = _thread.allocate_lock()
+        self._threads = 0
+
+    def start(self, token: object, function: str, name: str, service: str, numbers: tuple[int, ...]) -> bool:
+        """Begins a look-up; False when too many wait already."""
+        with self._lock:
+            if len(self._todo) >= MAX_WAITING:
+                return False
+            self._todo.append((token, function, name, service, numbers))
+            if self._threads < MAX_THREADS:
+                self._threads += 1
+                _thread.start_new_thread(self._work, ())
+        return True
+
+    def finished(self) -> list[tuple[object, Answer]]:
+        """Returns the look-ups that are done, each with the token it was begun with."""
+        try:
+            os.read(self.fd, 4096)
+        except BlockingIOError:
+            pass
+        found = []
+        while self._done:
+            found.append(self._done.popleft())
+        return found
+
+    def _work(self) -> None:
+        while True:
+            with self._lock:
+                if not self._todo:
+                    self._threads -= 1
+                    return
+                token, function, name, service, numbers = self._todo.popleft()
+            self._done.append((token, look_up(function, name, service, numbers)))
+            try:
+                os.write(self._wake, b"!")
+            except BlockingIOError:
+                pass  # a full pipe wakes the loop all the same
+
+
+def look_up(function: str, name: str, service: str, numbers: tuple[int, ...]) -> Answer:
+    """Performs one look-up with this machine's resolver. Never raises: a failing one is an answer too."""
+    try:
+        return FUNCTIONS[function](name, service, numbers)
+    except socket.gaierror as error:
+        return Answer([], [], ("gaierror", error.errno or socket.EAI_FAIL, error.strerror or ""))
+    except socket.herror as error:
+        return Answer([], [], ("herror", error.errno or 0, error.strerror or ""))
+    except OSError as error:
+        return Answer([], [], ("error", error.errno or 0, error.strerror or str(error)))
+    except (ValueError, OverflowError):  # a name that no encoding takes
+        return Answer([], [], NO_NAME)
+
+
+def _getaddrinfo(name: str, service: str, numbers: tuple[int, ...]) -> Answer:
+    family, kind, proto, flags = numbers
+    port: int | str | None = None
+    if service:
+        port = service[5:] if service.startswith("name:") else int(service)
+    fields: list[str] = []
+    addresses = []
+    for found_family, found_kind, found_proto, canonical, address in socket.getaddrinfo(
+        name, port, family, kind, proto, flags
+    ):
+        host, found_port, *rest = address
+        flow, scope = (*rest, 0, 0)[:2]
+        row = (int(found_family), int(found_kind), found_proto, canonical, host, found_port, flow, scope)
+        fields.extend([str(value) for value in row])
+        addresses.append(str(host))
+    return Answer(fields, addresses)
+
+
+def _gethostbyname(name: str, service: str, numbers: tuple[int, ...]) -> Answer:
+    found = socket.gethostbyname(name)
+    return Answer([found], [found])
+
+
+def _gethostbyname_ex(name: str, service: str, numbers: tuple[int, ...]) -> Answer:
+    canonical, aliases, found = socket.gethostbyname_ex(name)
+    return Answer([canonical, str(len(aliases)), *aliases, *found], found)
+
+
+def _gethostbyaddr(name: str, service: str, numbers: tuple[int, ...]) -> Answer:
+    canonical, aliases, found = socket.gethostbyaddr(name)
+    return Answer([canonical, str(len(aliases)), *aliases, *found], found)
+
+
+def _getnameinfo(name: str, service: str, numbers: tuple[int, ...]) -> Answer:
+    flags, flow, scope, _ = numbers
+    address: tuple[str, int] | tuple[str, int, int, int] = (name, int(service))
+    if ":" in name:
+        address = (name, int(service), flow, scope)
+    return Answer(list(socket.getnameinfo(address, flags)), [])
+
+
+FUNCTIONS = {
+    "getaddrinfo": _getaddrinfo,
+    "gethostbyname": _gethostbyname,
+    "gethostbyname_ex": _gethostbyname_ex,
+    "gethostbyaddr": _gethostbyaddr,
+    "getnameinfo": _getnameinfo,
+}

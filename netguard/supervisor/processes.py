@@ -1,0 +1,69 @@
+"""What the kernel says of a process that asks: who runs it, what it is, what it was called with.
+
+Read from /proc once for each connection, so a line names the program that asked and not what it says it is. Where there is no
+/proc, only the ids that the socket itself attests are known.
+"""
+
+from __future__ import annotations
+
+import os
+
+#: A command line is shown, not kept: the rest of a longer one is cut.
+MAX_CMDLINE = 16_384
+
+
+class Process:
+    """One asking process. `line` is its part of a trail line; `user` and `exe` are what rules compare."""
+
+    __slots__ = ("exe", "line", "pid", "tid", "user")
+
+    def __init__(self, pid: int, tid: int, user: str, exe: str, line: dict[str, object]) -> None:
+        self.pid = pid
+        self.tid = tid
+        self.user = user
+        self.exe = exe
+        self.line = line
+
+
+def look(pid: int, tid: int, uid: int) -> Process:
+    """Returns what is known of a process. A process that is gone meanwhile leaves only its ids."""
+    exe, argv, cwd, ppid = _link(pid, "exe"), _cmdline(pid), _link(pid, "cwd"), _parent(pid)
+    user = user_name(uid)
+    line: dict[str, object] = {"pid": pid, "tid": tid, "ppid": ppid, "uid": uid, "user": user, "exe": exe}
+    line["argv"] = argv
+    line["cwd"] = cwd
+    return Process(pid, tid, user, exe, line)
+
+
+def user_name(uid: int) -> str:
+    """The account's name, or the number where it has none."""
+    import pwd
+
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+def _link(pid: int, name: str) -> str:
+    try:
+        return os.readlink(f"/proc/{pid}/{name}")
+    except OSError:
+        return ""
+
+
+def _cmdline(pid: int) -> list[str]:
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            return [os.fsdecode(part) for part in file.read(MAX_CMDLINE).split(b"\0")[:-1]]
+    except OSError:
+        return []
+
+
+def _parent(pid: int) -> int:
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            # The program's name stands in brackets and may hold anything, brackets too: count from the last one.
+            return int(file.read(4096).rpartition(b")")[2].split()[1])
+    except (OSError, ValueError, IndexError):
+        return 0
