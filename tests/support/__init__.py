@@ -1,0 +1,1 @@
+"""What many tests need: loopback servers, a namespace nothing can leave, interpreters, a guarded run."""
