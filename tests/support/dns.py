@@ -50,7 +50,7 @@ def _data(kind: str, value: str) -> bytes | None:
 
 
 class DnsServer(UdpEcho):
-    """Answers from `names`, each with its values: addresses, text, or for `….in-addr.arpa` a name. `*` is any other name.
+    """Answers from `names`, each with its values: addresses, text, or for `….in-addr.arpa` a name; `*` is any other.
 
     `names` may be changed while the server runs, as a rebinding name server would. Inside a namespace it listens where
     the resolver looks, on 127.0.0.1:53.
