@@ -22,11 +22,14 @@ NETWORK = ("connect", "http", "listen")
 
 def network_subject(record: Record) -> tuple[object, ...]:
     """(name or "", address if there is no name, port, protocol): a name with many addresses is one destination."""
-    dst = record["dst"]
+    dst = record.get("dst") or {}
     host = dst.get("host")
     proto = dst.get("proto")
     if proto == "unix":
         return "", dst.get("path") or host or dst.get("asked"), None, proto
+    if not dst:
+        http = record["http"]
+        return http.get("host") or "", "", {"http": 80, "https": 443}.get(http.get("scheme")), "tcp"
     return host or "", "" if host else dst.get("ip") or dst.get("asked"), dst.get("port"), proto
 
 
@@ -43,10 +46,16 @@ def exec_subject(record: Record) -> tuple[object, ...]:
     return child.get("program"), argv[1] if argv and len(argv) > 1 else ""
 
 
-def path_subject(record: Record) -> tuple[object, ...]:
-    """(path,) of a credential file or of native code; the event's name where there is no path."""
-    thing = record.get("file") or record.get("native") or {}
-    return (thing.get("path") or record.get("event"),)
+def file_subject(record: Record) -> tuple[object, ...]:
+    """(path,) of a credential file."""
+    return (record["file"].get("path"),)
+
+
+def native_subject(record: Record) -> tuple[object, ...]:
+    """(path or module, symbol) of native code; the event's name where neither is known."""
+    native = record.get("native") or record.get("file") or {}
+    path, symbol = native.get("path"), native.get("symbol")
+    return path or ("" if symbol else record.get("event")), symbol or ""
 
 
 def event_subject(record: Record) -> tuple[object, ...]:
@@ -61,8 +70,8 @@ SUBJECTS: dict[object, Callable[[Record], tuple[object, ...]]] = {
     "listen": network_subject,
     "http": network_subject,
     "exec": exec_subject,
-    "native": path_subject,
-    "file": path_subject,
+    "native": native_subject,
+    "file": file_subject,
     "audit": event_subject,
 }
 

@@ -7,7 +7,8 @@ become a key. What was denied, or would have been, is never suggested.
 
 from __future__ import annotations
 
-from netguard.core.address import canonical_host, format_ip, parse_ip, special
+from netguard.core.address import canonical_host, format_ip, parse_ip
+from netguard.core.reach import shielded
 from netguard.policy.target import BadTarget, parse_target
 from netguard.views.subject import subject_text
 from netguard.views.summary import LONG, Group, Tally, plural
@@ -38,7 +39,7 @@ SAYS: dict[tuple[tuple[str, ...], tuple[str, ...]], str] = {
     (("listen",), ()): "What it listened on.",
     (("exec",), ()): "Programs it started, with whatever arguments.",
 }
-PRIVATE = "Names that lead to this machine or into a private network."
+PRIVATE = "Names that lead to this machine, into a private network, or to another address that is not public."
 DIRECT = "Addresses that no look-up of this run had given: nobody knows whose they are."
 UNIX = "Sockets of this machine."
 
@@ -47,6 +48,9 @@ WHOLE = {
     "native": "native code loaded or called; this would allow all of it",
     "file": "credential files opened; this would allow all of them",
 }
+
+#: What a pattern is made of, and what the trail writes in place of a byte that is no text, of a secret, of a cut.
+INEXACT = ("*", "?", "\\ud", "[redacted", "…")
 
 #: Denials named in the comment at the end.
 NAMED = 10
@@ -151,9 +155,8 @@ class Seen:
         return isinstance(program, str) and bool(program) and self.put((("exec",), (), "program"), program)
 
     def learn(self, name: str, group: Group) -> None:
-        """A name that leads to special addresses needs `private`; `localhost` is itself."""
-        addresses = [parse_ip(text) for text in group.addresses]
-        if name != "localhost" and any(address and special(address) for address in addresses):
+        """A name that leads to special addresses needs `private`, unless it is `localhost` and means this machine."""
+        if any(shielded(name, parse_ip(text)) for text in group.addresses):
             self.private.add(name)
 
     def rules(self) -> list[tuple[Shape, list[str]]]:
@@ -192,7 +195,9 @@ def exact(group: Group) -> bool:
     allows every program; a text that was cut names another thing."""
     subject = group.subject[:1] if group.kind == "exec" else group.subject
     texts = [part for part in subject if isinstance(part, str)]
-    return not any("*" in text or "?" in text or len(text) >= LONG or not text.isprintable() for text in texts)
+    return not any(
+        len(text) >= LONG or not text.isprintable() or any(sign in text for sign in INEXACT) for text in texts
+    )
 
 
 def is_destination(text: str) -> bool:
@@ -260,10 +265,12 @@ def left_out(tally: Tally, strange: list[Group]) -> list[str]:
     more = sum(group.count for group in tally.others.values() if not group.denied)
     if more:
         lines.append(f"# Missing here, because the count had no more room: {plural(more, 'decision')}.\n")
-    silent = sum(tally.counted.values())
+    silent = {rule: count for (word, rule), count in tally.counted.items() if word == "allowed"}
     if silent:
-        rules = ", ".join(sorted(plain(name, 100, utf8=False) for name in tally.counted)[:NAMED])
-        lines.append(f"# Keep these rules as well, which let {plural(silent, 'act')} through silently: {rules}.\n")
+        rules = ", ".join(sorted(plain(name, 100, utf8=False) for name in silent)[:NAMED])
+        lines.append(
+            f"# Keep these rules as well, which let {plural(sum(silent.values()), 'act')} through silently: {rules}.\n"
+        )
     return lines
 
 

@@ -12,6 +12,8 @@ from netguard.views.text import plain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from netguard.views.subject import Record
 
 #: Destinations kept for each (verdict, kind); the next ones are counted together. A flood of look-ups fills the room
@@ -19,12 +21,15 @@ if TYPE_CHECKING:
 ROOM = 2_000
 #: Characters kept of any one value; addresses kept of any one name; alerts kept; rules that may have counts.
 LONG, ADDRESSES, ALERTS, RULES = 256, 8, 5, 1_000
+#: Look-ups that wait for the line with their answers; a resolver has far fewer under way.
+LOOKUPS = 1_024
 #: No count is taken for larger: a forged trail may hold numbers that Python refuses to print.
 MOST = 2**63
 #: Rows shown. Denials go first and may not take the last rows from the rest: noise must bury nothing.
 ROWS, ROWS_FOR_THE_REST, ROWS_OF_COUNTS = 20, 8, 8
 
 OTHERS = "(others)"
+NOTHING: dict[str, Any] = {}
 
 #: (verdict, would it have been denied) -> word, colour, place in the table.
 VERDICTS = {
@@ -63,6 +68,12 @@ class Group:
         self.addresses: list[str] = []
         self.argv = arguments_text(record)[:LONG] if self.kind == "exec" else ""
 
+    def learn(self, address: object) -> None:
+        """An address of the destination's, once; the first few of them."""
+        text = str(address)[:LONG]
+        if len(self.addresses) < ADDRESSES and text not in self.addresses:
+            self.addresses.append(text)
+
     @property
     def denied(self) -> bool:
         """Was it refused, or would it have been but for a dry run?"""
@@ -95,17 +106,18 @@ class Tally:
     """Counts of a run. `add` every record as it is written, `render` at the end.
 
     groups:   by key, in the order of their first record.
-    counted:  acts that a rule let through without a line, by rule.
+    counted:  acts without a line of their own, by verdict and rule.
     dry_run:  nothing is denied; also learnt from records that say what they would have been.
     """
 
-    __slots__ = ("alerts", "alerts_more", "counted", "dry_run", "groups", "others", "rooms", "unreadable")
+    __slots__ = ("alerts", "alerts_more", "counted", "dry_run", "groups", "lookups", "others", "rooms", "unreadable")
 
     def __init__(self, dry_run: bool = False) -> None:
         self.groups: dict[Key, Group] = {}
         self.others: dict[tuple[str, str], Group] = {}
         self.rooms: dict[tuple[str, str], int] = {}
-        self.counted: dict[str, int] = {}
+        self.lookups: dict[object, Group] = {}
+        self.counted: dict[tuple[str, str], int] = {}
         self.alerts: list[tuple[str, str]] = []
         self.alerts_more = 0
         self.unreadable = 0
@@ -124,10 +136,12 @@ class Tally:
             if group is None:
                 group = self.open(key, record)
             group.count += 1
-            if kind in NETWORK:
-                address = record["dst"].get("ip")
-                if address is not None and address not in group.addresses and len(group.addresses) < ADDRESSES:
-                    group.addresses.append(str(address)[:LONG])
+            if kind == "dns":
+                self.await_answers(group, record)
+            elif kind in NETWORK:
+                address = record.get("dst", NOTHING).get("ip")
+                if address is not None and address not in group.addresses:
+                    group.learn(address)
         except (KeyError, TypeError, AttributeError, ValueError, OverflowError):
             self.unreadable += 1
 
@@ -150,19 +164,42 @@ class Tally:
         self.groups[key] = Group(key, record)
         return self.groups[key]
 
+    def await_answers(self, group: Group, record: Record) -> None:
+        """A look-up: its answers stand in its own line, or in the result that follows it."""
+        for address in record.get("dns", NOTHING).get("answers") or ():
+            group.learn(address)
+        if len(self.lookups) >= LOOKUPS:
+            self.lookups.clear()
+        self.lookups[record.get("seq")] = group
+
     def note(self, kind: object, record: Record) -> None:
         """A line of the trail's own."""
-        if kind == "count":
-            for rule, count in record["counts"].items():
-                name = str(rule)[:LONG] if len(self.counted) < RULES or rule in self.counted else OTHERS
-                self.counted[name] = self.counted.get(name, 0) + min(MOST, max(0, int(count)))
+        if kind == "result":
+            group = self.lookups.pop(record.get("of"), None)
+            if group is not None:
+                for address in record.get("dns", NOTHING).get("answers") or ():
+                    group.learn(address)
+        elif kind == "count":
+            word, _, _ = VERDICTS[record.get("verdict", "allow"), False]
+            counts = record["counts"] if "counts" in record else {record["rule"]: record["n"]}
+            for rule, count in counts.items():
+                self.count(word, str(rule)[:LONG], int(count))
         elif kind in ("tamper", "alert"):
-            if len(self.alerts) < ALERTS:
-                self.alerts.append((str(kind), str(record.get("why") or record.get("event") or "")[:LONG]))
-            else:
-                self.alerts_more += 1
-        elif kind == "coverage" and record.get("dry_run"):
-            self.dry_run = True
+            self.alarm(str(kind), record)
+
+    def count(self, word: str, rule: str, count: int) -> None:
+        """Acts that left no line of their own."""
+        key = (word, rule if len(self.counted) < RULES or (word, rule) in self.counted else OTHERS)
+        self.counted[key] = self.counted.get(key, 0) + min(MOST, max(0, count))
+
+    def alarm(self, kind: str, record: Record) -> None:
+        """A line that stands above everything else; the first few of them, and how many more."""
+        if len(self.alerts) >= ALERTS:
+            self.alerts_more += 1
+            return
+        findings = record.get("findings") or [{}]
+        why = record.get("why") or findings[0].get("why") or findings[0].get("id") or record.get("event") or ""
+        self.alerts.append((kind, str(why)[:LONG]))
 
     def every(self) -> list[Group]:
         """All groups, those of the overflow behind."""
@@ -201,11 +238,11 @@ class Tally:
         room = ROWS - min(len(rest), ROWS_FOR_THE_REST)
         silent = sorted(self.counted.items(), key=lambda item: -item[1])
         more = len(silent) - ROWS_OF_COUNTS
-        counts = [Row("allowed", GREEN, "", "(no line of its own)", "", n, rule, "", False) for rule, n in silent]
+        counts = [Row(word, GREEN, "", "(no line of its own)", "", n, rule, "", False) for (word, rule), n in silent]
         return [
             folded(denied, room),
             folded(rest, ROWS - min(len(denied), room)),
-            (counts[:ROWS_OF_COUNTS], f"{plural(more, 'more rule')} let acts through silently" if more > 0 else ""),
+            (counts[:ROWS_OF_COUNTS], f"{plural(more, 'more rule')} with acts that left no line" if more > 0 else ""),
         ]
 
     def totals(self) -> str:
@@ -213,7 +250,12 @@ class Tally:
         sums = dict.fromkeys(SAID, 0)
         for group in self.every():
             sums[group.word] += group.count
-        silent = sum(self.counted.values())
+        silent = 0
+        for (word, _), count in self.counted.items():
+            if word == "allowed":
+                silent += count
+            else:
+                sums[word] += count
         parts = [f"{sums[word]:,} {said}" for word, said in SAID.items() if sums[word]]
         if silent:
             parts.append(f"{silent:,} allowed silently")

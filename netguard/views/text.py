@@ -88,13 +88,16 @@ def cut(pieces: list[tuple[str, int]], width: int, tail: bool, utf8: bool) -> st
     """As many whole pieces as fit beside the mark of the cut; an escape is never cut in two."""
     mark = (CUT if utf8 else CUT_ASCII)[:width] if width > 0 else ""
     room = width - len(mark)
-    kept: list[str] = []
-    for piece, columns in reversed(pieces) if tail else pieces:
-        if columns > room:
+    kept: list[tuple[str, int]] = []
+    for piece in reversed(pieces) if tail else pieces:
+        room -= piece[1]
+        if room < 0:
             break
-        room -= columns
         kept.append(piece)
-    return mark + "".join(reversed(kept)) if tail else "".join(kept) + mark
+    while tail and kept and not kept[-1][1]:
+        kept.pop()  # a mark whose letter was cut would sit on ours
+    shown = "".join(piece for piece, _ in (reversed(kept) if tail else kept))
+    return mark + shown if tail else shown + mark
 
 
 def columns_of(text: str) -> int:

@@ -1,0 +1,216 @@
+"""Suggested rules load with the real loader, grant what was seen, and nothing that a guest wrote between the lines."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+
+from netguard.core.address import parse_ip
+from netguard.core.decide import decide
+from netguard.core.policy import Policy
+from netguard.core.request import Request
+from netguard.policy.load import load_policy
+from netguard.views.suggest import quoted, suggest
+from netguard.views.summary import ROOM, Tally
+from tests.views.runs import (
+    AUDIT_RUN,
+    DRY_RUN,
+    HOSTILE,
+    Record,
+    connect,
+    dns,
+    hostile_record,
+    hostile_text,
+    line,
+    listen,
+    started,
+    unix,
+)
+
+AUDIT_RULES = """\
+# The rules that allow just what this run did. It did what a program wanted that nobody has vetted:
+# read each line before you keep it.
+version: 1
+default: deny
+include: ["netguard:metadata"]
+rules:
+  # Names, with the ports that were reached.
+  - allow: [dns, connect]
+    to:
+      - "api.openai.com:443"
+      - "pypi.org:443"
+  # Programs it started, with whatever arguments.
+  - allow: [exec]
+    program:
+      - "git"
+  # What it listened on.
+  - allow: [listen]
+    to:
+      - "127.0.0.1:8000"
+# Denied, and so not suggested:
+#   connect 169.254.169.254:80
+#   dns paste.evil.example
+#   exec curl -s
+# Keep these rules as well, which let 1,243 acts through silently: own-sockets, pypi.
+"""
+
+EVERYTHING = [
+    *AUDIT_RUN,
+    *DRY_RUN,
+    dns("only.looked.up.example"),
+    dns("inside.example", seq=70),
+    {"kind": "result", "of": 70, "dns": {"answers": ["192.168.1.1"]}},
+    connect("localhost", "127.0.0.1", 8080),
+    connect("", "93.184.216.34", 443),
+    connect("", "2606:4700::1111", 53, proto="udp"),
+    connect("dns.example", "9.9.9.9", 53, proto="udp"),
+    line("http", "log", dst={"host": "api.openai.com", "port": 443, "proto": "tcp"}),
+    unix("/run/user/1000/bus"),
+    unix("@abstract"),
+    listen("0.0.0.0", 9000),
+    listen("::", 9001),
+    started("sh", "-c", "true", program="/bin/sh"),
+    line("native", "log", native={"path": "libc.so.6", "symbol": "system"}),
+    line("file", "log", file={"path": "/root/.aws/credentials", "mode": "r"}),
+]
+
+
+def loaded(text: str, folder: Path) -> Policy:
+    path = folder / "suggested.yaml"
+    path.write_text(text, encoding="ascii")
+    return load_policy([path])
+
+
+def request_of(record: Record) -> Request | None:
+    """The request that a record tells of; None for the trail's own lines."""
+    dst = record.get("dst", {})
+    address = parse_ip(dst["ip"]) if dst.get("ip") else None
+    match record["kind"]:
+        case "dns":
+            return Request("dns", host=record["dns"]["name"])
+        case "connect" | "listen" | "http" as kind:
+            names = (dst["host"],) if dst.get("host") else ()
+            return Request(
+                kind, host=dst.get("host", ""), names=names, address=address, port=dst.get("port"),
+                proto=dst["proto"], path=dst.get("path", ""),
+            )  # fmt: skip
+        case "exec":
+            return Request("exec", program=record["exec"]["program"], argv=tuple(record["exec"]["argv"]))
+    return None
+
+
+def verdict(policy: Policy, record: Record) -> str:
+    request = request_of(record)
+    assert request is not None
+    return decide(policy, request).verdict
+
+
+def test_rules_of_an_audit_run() -> None:
+    assert suggest(AUDIT_RUN) == AUDIT_RULES
+
+
+def test_rules_from_a_tally_and_from_its_records_are_the_same() -> None:
+    tally = Tally()
+    for record in AUDIT_RUN:
+        tally.add(record)
+    assert suggest(tally) == AUDIT_RULES
+
+
+def test_rules_grant_what_was_seen_and_deny_what_was_denied(tmp_path: Path) -> None:
+    policy = loaded(suggest(EVERYTHING), tmp_path)
+    for record in EVERYTHING:
+        if request_of(record) is None:
+            continue
+        refused = record["verdict"] == "deny" or record.get("would") == "deny"
+        assert verdict(policy, record) == ("deny" if refused else "allow"), record
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        dns("other.example"),
+        connect("pypi.org", "151.101.0.223", 80),
+        connect("pypi.org", "127.0.0.1", 443),
+        connect("", "151.101.0.223", 443),
+        connect("", "93.184.216.34", 443, proto="udp"),
+        connect("other.example", "93.184.216.34", 443),
+        unix("/run/user/1000/bus2"),
+        listen("0.0.0.0", 9002),
+        started("bash", program="/bin/bash"),
+        started("sh", program="/tmp/sh"),
+    ],
+    ids=lambda record: record["kind"],
+)
+def test_rules_grant_nothing_else(tmp_path: Path, record: Record) -> None:
+    assert verdict(loaded(suggest(EVERYTHING), tmp_path), record) == "deny"
+
+
+def test_answers_of_a_look_up_are_granted_where_they_are_private(tmp_path: Path) -> None:
+    policy = loaded(suggest(EVERYTHING), tmp_path)
+    answer = Request("dns", host="inside.example", address=parse_ip("192.168.1.1"))
+    assert decide(policy, answer).verdict == "allow"
+
+
+def test_a_run_that_did_nothing_gets_rules_that_allow_nothing(tmp_path: Path) -> None:
+    assert verdict(loaded(suggest([]), tmp_path), dns("example.org")) == "deny"
+
+
+def test_kinds_that_can_only_be_granted_whole_stay_comments() -> None:
+    text = suggest(EVERYTHING)
+    assert "  # - allow: [native]  # 1 seen" in text
+    assert "  # - allow: [file]  # 1 seen" in text
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        started("*", program="*"),
+        started("?h", program="/bin/?h"),
+        unix("/run/*"),
+        dns("*.example"),
+        dns("@public"),
+        dns("host.123"),
+        connect("@loopback", "127.0.0.1", 80),
+        connect("*", "127.0.0.1", 80),
+        connect("", "10.0.0.0/8", 80),
+        started("x", program="/opt/[redacted 20]/x"),
+        started("x", program="/opt/\\udcff/x"),
+        started("x", program="/" + "x" * 4000),
+    ],
+    ids=lambda record: str(record.get("dst") or record.get("dns") or record.get("exec"))[:40],
+)
+def test_what_no_rule_can_say_exactly_is_left_out_and_told(tmp_path: Path, record: Record) -> None:
+    text = suggest([record])
+    assert "rules: []" in text
+    assert "# Seen, and nothing that a rule could name exactly:" in text
+    assert loaded(text, tmp_path)
+
+
+def test_what_had_no_room_is_told() -> None:
+    assert "no more room: 5 decisions" in suggest(dns(f"n{number}.example") for number in range(ROOM + 5))
+
+
+@pytest.mark.parametrize("piece", HOSTILE, ids=ascii)
+def test_quoted_text_is_read_back_by_yaml_as_it_was(piece: str) -> None:
+    yaml = pytest.importorskip("yaml")
+    if not any("\ud800" <= char <= "\udfff" for char in piece):
+        assert yaml.safe_load(f"- {quoted(piece)}\n") == [piece]
+
+
+@pytest.mark.parametrize("seed", range(15))
+def test_hostile_names_add_no_rule(tmp_path: Path, seed: int) -> None:
+    """Whatever a guest names, the file holds the rules of the good run and never one for what it did not do."""
+    rng = random.Random(seed)
+    records = [hostile_record(rng) for _ in range(40)]
+    records += [started(hostile_text(rng), hostile_text(rng)) for _ in range(10)]
+    text = suggest([*AUDIT_RUN, *records])
+    assert text.isascii()
+    assert all(row.isprintable() for row in text.split("\n"))
+    policy = loaded(text, tmp_path)
+    assert verdict(policy, connect("pypi.org", "151.101.0.223", 443)) == "allow"
+    for record in (dns("other.example"), connect("", "8.8.8.8", 53), started("/bin/bash"), listen("0.0.0.0", 1)):
+        assert verdict(policy, record) == "deny"
+    kinds = {kind for rule in policy.rules if rule.verdict != "deny" for kind in rule.kinds}
+    assert kinds <= {"dns", "connect", "http", "listen", "exec"}

