@@ -12,14 +12,13 @@ RFC 3056 (6to4).
 
 from __future__ import annotations
 
-TYPE_CHECKING = False  # typing is not loaded for our sake; type checkers read the branch all the same
+TYPE_CHECKING = False  # what typing exports, without importing typing into the guest
 if TYPE_CHECKING:
-    from typing import Tuple
+    Address = tuple[int, int]
+    Net = tuple[int, int, int]
 
-    Address = Tuple[int, int]
-    Net = Tuple[int, int, int]
-
-#: The decimal octets as inet_pton reads them: no leading zero, no sign. A table, because `int()` takes "+1", "1_0", "١".
+#: The decimal octets as inet_pton reads them: no leading zero, no sign. A table, because `int()` takes +1, 1_0 and
+#: digits of other scripts.
 OCTETS = {str(number): number for number in range(256)}
 
 DECIMAL, OCTAL, HEXADECIMAL = "0123456789", "01234567", "0123456789abcdefABCDEF"
@@ -27,8 +26,8 @@ DECIMAL, OCTAL, HEXADECIMAL = "0123456789", "01234567", "0123456789abcdefABCDEF"
 #: Lower case letters, digits, hyphen, dot, and the underscore that real names (_dmarc, my_host) have.
 HOST_CHARACTERS = "abcdefghijklmnopqrstuvwxyz0123456789-_."
 
-#: Python's own word for 255.255.255.255 in a socket address (CPython socketmodule.c, setipaddr).
-BROADCAST = "<broadcast>"
+#: The longest interface name there is (IFNAMSIZ 16 with its NUL), so that a zone is no room for other data.
+MAX_ZONE = 15
 
 BITS = {4: 32, 6: 128}
 
@@ -80,9 +79,9 @@ RESERVED: tuple[Net, ...] = (
 def parse_ip(text: str) -> Address | None:
     """The address that `text` spells, or None when it spells none.
 
-    Reads what getaddrinfo(AI_NUMERICHOST) reads (one to four parts, decimal, octal or hexadecimal; IPv6 with a zone),
-    and besides: brackets round IPv6 as in a URL, one trailing dot behind IPv4, Python's "<broadcast>". A zone is
-    dropped. IPv4 inside IPv6 comes out as IPv4 (see `unpack`). "" and text that is not ASCII are None.
+    Reads what getaddrinfo(AI_NUMERICHOST) reads and nothing else (one to four parts, decimal, octal or hexadecimal;
+    IPv6 with a zone), but for brackets round IPv6 as in a URL. A zone is dropped. IPv4 inside IPv6 comes out as IPv4
+    (see `unpack`). "" and text that is not ASCII are None, and so is "127.0.0.1.": a resolver takes it for a name.
 
     Returns: (4 or 6, number) or None. Never raises.
     """
@@ -96,15 +95,12 @@ def parse_ip(text: str) -> Address | None:
         return None
     if ":" in text:
         return parse_v6(text)
-    if text == BROADCAST:
-        return 4, 0xFFFFFFFF
     return parse_v4(text)
 
 
 def parse_v4(text: str) -> Address | None:
     """The IPv4 address in any of inet_aton's forms: the last part fills what the others leave."""
-    # A resolver strips one trailing dot from a name and some clients then see an address; nobody sees another name.
-    parts = (text[:-1] if text.endswith(".") else text).split(".", 4)
+    parts = text.split(".", 4)
     if len(parts) > 4:
         return None
     total = 0
@@ -145,7 +141,7 @@ def parse_v6(text: str) -> Address | None:
             return None
         text = text[1:-1]
     text, percent, zone = text.partition("%")
-    if percent and not zone or len(text) > 45:
+    if (percent and not 0 < len(zone) <= MAX_ZONE) or len(text) > 45:
         return None
     groups = parse_groups(text)
     if groups is None:
@@ -243,6 +239,16 @@ def canonical_host(text: str) -> str | None:
     if "0" <= host[0] <= "9" and parse_ip(host) is not None:
         return None
     return host
+
+
+def parse_host(text: str) -> Address | str | None:
+    """What a URL, a header or a policy calls a host: its address, else its canonical name, else None.
+
+    Here, and not where a libc will read the text, one trailing dot behind an IPv4 address is a spelling of it: URL
+    parsers say so (WHATWG URL, "ends in a number"), and no name can be meant.
+    """
+    address = parse_ip(text[:-1] if text.endswith(".") and ":" not in text else text)
+    return canonical_host(text) if address is None else address
 
 
 def in_net(address: Address, net: Net) -> bool:

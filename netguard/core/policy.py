@@ -119,14 +119,18 @@ class Rule:
 
 
 class Policy:
-    """Rules in the order they are tried, and what happens when none matches."""
+    """Rules in the order they are tried, and what happens when none matches.
 
-    __slots__ = ("default", "digest", "rules")
+    index: where `decide` keeps what it made of the rules, so that it is made once; nobody else reads it.
+    """
+
+    __slots__ = ("default", "digest", "index", "rules")
 
     def __init__(self, rules: tuple[Rule, ...], default: str = DENY, digest: str = "") -> None:
         self.rules = rules
         self.default = default
         self.digest = digest  # SHA-256 of the compiled form, hex; the trail's first line names it
+        self.index: object = None
 
 
 class Decision:

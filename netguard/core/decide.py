@@ -1,0 +1,169 @@
+"""The decision: one request, one policy, one verdict. Pure, total, and its last word is no.
+
+Rules are tried from the top and the first that matches wins; the index only spares asking those that cannot. Every way
+out of here that no rule opened is a denial: an unknown kind, an unknown verdict, a fault of our own.
+"""
+
+from __future__ import annotations
+
+from .address import is_public
+from .index import NOBODY, Entry, Index, Shelf
+from .policy import DENY, LOG, Decision, Policy
+from .reach import NAMED, is_localhost, is_own, port_holds, shielded
+
+TYPE_CHECKING = False  # what typing exports, without importing typing into the guest
+if TYPE_CHECKING:
+    from .request import Request
+
+    Address = tuple[int, int]
+
+UNKNOWN_KIND = Decision(DENY, "default", "no such kind of request is known")
+
+#: An event that no rule speaks of is put on record: denying it would break programs for what nobody asked to guard.
+UNSPOKEN = Decision(LOG, "default", "no rule speaks of this event")
+
+
+def decide(policy: Policy, request: Request) -> Decision:
+    """What the policy says to the request.
+
+    The first call for a policy lays out its rules (see `index`); the rules must not change afterwards.
+
+    Returns: the decision; the same object each time for the same rule. Never raises: a fault is a denial that names it.
+    """
+    try:
+        return judge(policy, request)
+    except Exception as fault:  # noqa: BLE001  # whatever it is, the act is not let through for it
+        return Decision(DENY, "default", f"deciding failed: {type(fault).__name__}")
+
+
+def judge(policy: Policy, request: Request) -> Decision:
+    """`decide` without its safety net."""
+    index = policy.index
+    if not isinstance(index, Index):
+        index = policy.index = Index(policy)
+    shelf = index.shelves.get(request.kind) or index.shelf(request.kind)
+    if shelf is None:
+        return judge_event(index, request) if request.kind == "audit" else UNKNOWN_KIND
+    names = judged_names(request) if request.names else (request.host,)
+    if len(names) == 1:
+        found = first_match(shelf, request, names[0], request.address)
+    else:
+        found = strictest([first_match(shelf, request, name, request.address) for name in names])
+    if found is not NOBODY:
+        return found.decision
+    return shelf.unasked if shelf.addressed and request.address is None and request.host else shelf.default
+
+
+def judge_event(index: Index, request: Request) -> Decision:
+    """An audit event by its own name: only rules that name it speak of it."""
+    found = earliest(index.event(request.event), NOBODY, request, "", None)
+    return UNSPOKEN if found is NOBODY else found.decision
+
+
+def judged_names(request: Request) -> tuple[str, ...]:
+    """The names under which the destination is judged, at least one; "" is the address by itself."""
+    if not request.names or request.kind not in NAMED:
+        return (request.host,)
+    if not request.host or request.host in request.names:
+        return request.names
+    return (request.host, *request.names)
+
+
+def strictest(found: list[Entry]) -> Entry:
+    """Of what each name came to: a rule's denial if there is one, else a grant if there is one, the first rule's."""
+    denials = [entry for entry in found if not entry.grants and entry is not NOBODY]
+    grants = [entry for entry in found if entry.grants]
+    return min(denials or grants or [NOBODY], key=place)
+
+
+def place(entry: Entry) -> int:
+    return entry.index
+
+
+def first_match(shelf: Shelf, request: Request, name: str, address: Address | None) -> Entry:
+    """The entry of the first rule that matches the request under this name, or NOBODY."""
+    best = NOBODY
+    if shelf.plain:
+        best = earliest(shelf.plain, best, request, name, address)
+    if name:
+        entries = shelf.hosts.get(name)
+        if entries is not None:
+            best = earliest(entries, best, request, name, address)
+        if shelf.suffixes:
+            best = below_suffix(shelf, best, request, name, address)
+    if address is not None:
+        best = by_address(shelf, best, request, name, address)
+    elif shelf.open or shelf.home:
+        best = by_answers(shelf, best, request, name)
+    if request.proto == "unix":
+        best = by_path(shelf, best, request)
+    if shelf.own and is_own(request):
+        best = earliest(shelf.own, best, request, name, address)
+    return best
+
+
+def earliest(entries: tuple[Entry, ...], best: Entry, request: Request, name: str, address: Address | None) -> Entry:
+    """The first of the entries that matches, unless `best` comes before it."""
+    for entry in entries:
+        if entry.index >= best.index:
+            break
+        if entry.ports is not None and not port_holds(entry.ports, request.port):
+            continue
+        if entry.guarded and shielded(name, address):
+            continue
+        for test in entry.tests:
+            if not test(entry.rule, request):
+                break
+        else:
+            return entry
+    return best
+
+
+def below_suffix(shelf: Shelf, best: Entry, request: Request, name: str, address: Address | None) -> Entry:
+    """The names above this one, each looked up as the suffix of a rule."""
+    suffixes = shelf.suffixes
+    dot = name.find(".")
+    while dot >= 0:
+        entries = suffixes.get(name[dot + 1 :])
+        if entries is not None:
+            best = earliest(entries, best, request, name, address)
+        dot = name.find(".", dot + 1)
+    return best
+
+
+def by_address(shelf: Shelf, best: Entry, request: Request, name: str, address: Address) -> Entry:
+    """The nets that hold the address, and @public."""
+    version, number = address
+    for stem, branches in shelf.nets.get(version, ()):
+        branch = branches.get(number >> stem)
+        if branch is not None:
+            for shift, networks in branch:
+                entries = networks.get(number >> shift)
+                if entries is not None:
+                    best = earliest(entries, best, request, name, address)
+    if shelf.public and is_public(address):
+        best = earliest(shelf.public, best, request, name, address)
+    return best
+
+
+def by_answers(shelf: Shelf, best: Entry, request: Request, name: str) -> Entry:
+    """A name whose addresses a grant has to see: it may be looked up. A request without a name has nothing to look up.
+
+    @self alone lets only names of this machine be looked up: it stands in nearly every policy, and would otherwise let
+    any name out to a name server.
+    """
+    if not name:
+        return best
+    best = earliest(shelf.open, best, request, name, None)
+    if shelf.home and is_localhost(name):
+        best = earliest(shelf.home, best, request, name, None)
+    return best
+
+
+def by_path(shelf: Shelf, best: Entry, request: Request) -> Entry:
+    """A unix socket by its whole path or by the beginning of it."""
+    best = earliest(shelf.sockets.get(request.path, ()), best, request, "", None)
+    for start, entry in shelf.prefixes:
+        if request.path.startswith(start):
+            best = earliest((entry,), best, request, "", None)
+    return best
