@@ -27,6 +27,9 @@ class Denied(PermissionError):
         self.rule = ""
 
 
+Denied.__module__ = "netguard"  # where a guest finds it, and what its tracebacks say
+
+
 def denied(kind: str, destination: str, rule: str, because: str) -> Denied:
     """Returns the error for one refusal; its text is short and names no more than the guest already knows."""
     reason = f": {because}" if because else ""

@@ -17,8 +17,15 @@ MAX_THREADS = 8
 #: More look-ups than this waiting is a flood; the caller denies.
 MAX_WAITING = 1_024
 
+#: Flag of getnameinfo: the digits of an address, no look-up (RFC 3493 section 6.2).
+NI_NUMERICHOST = socket.NI_NUMERICHOST
+
 #: The answer a person of the trade expects for a name that is none.
 NO_NAME = ("gaierror", socket.EAI_NONAME, "Name or service not known")
+
+
+#: Fields of one row of an answer to getaddrinfo.
+ROW = 8
 
 
 class Answer:

@@ -1,0 +1,89 @@
+"""The command line: a literal table of subcommands, one module each, and `main`, the only place that prints errors."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Protocol
+
+from netguard.errors import NetguardError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
+
+class Subcommand(Protocol):
+    """What each module of this package has."""
+
+    SUMMARY: str
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Declares the command's options."""
+
+    def run(self, args: Namespace) -> int:
+        """Does the work; returns the exit status. Raises NetguardError."""
+
+
+#: name -> what it does, in the order of the help. Each is a module of this package, loaded when it is asked for.
+COMMANDS = {
+    "run": "run a script, module or command under guard",
+    "check": "check rule files and run their tests",
+    "explain": "show which rule decides a request, and why the others do not",
+    "compile": "write the compiled form of rule files",
+    "verify": "check that a trail is whole",
+}
+
+HELP = "\n".join(
+    [
+        "usage: netguard COMMAND …",
+        "",
+        "See and control every network request that Python code makes, without changing that code.",
+        "",
+        *[f"  {name:<9}{summary}" for name, summary in COMMANDS.items()],
+        "",
+        "  netguard run script.py                         show what a script does; only cloud metadata is denied",
+        "  netguard run --rules rules.yaml script.py      hold it to rules",
+        "  netguard run --rules agent -- pytest -q        any command, with a pack of rules that is shipped",
+        "",
+        "  netguard COMMAND --help tells more; netguard --version says which version this is.",
+    ]
+)
+
+
+def main(words: list[str] | None = None) -> int:
+    """Runs one command; returns the exit status. Errors go to standard error, here and nowhere else."""
+    words = sys.argv[1:] if words is None else words
+    first = words[0] if words else ""
+    if first in ("-h", "--help", "help", ""):
+        print(HELP, file=sys.stdout if first else sys.stderr)
+        return 0 if first else 2
+    if first in ("-V", "--version"):
+        import netguard
+
+        print(f"netguard {netguard.__version__}")
+        return 0
+    if first not in COMMANDS:
+        print(f"netguard: there is no command {first!r}; netguard --help lists them", file=sys.stderr)
+        return 2
+    try:
+        return run(first, words[1:])
+    except NetguardError as error:
+        print(f"netguard: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        return 141  # as a program that SIGPIPE ended: whoever read our output has gone
+
+
+def run(name: str, words: list[str]) -> int:
+    """Parses one command's options and runs it."""
+    from argparse import ArgumentParser, RawDescriptionHelpFormatter
+
+    command: Subcommand = importlib.import_module(f"netguard.commands.{name}")  # type: ignore[assignment]
+    parser = ArgumentParser(
+        prog=f"netguard {name}", description=command.__doc__, formatter_class=RawDescriptionHelpFormatter
+    )
+    command.add_arguments(parser)
+    return command.run(parser.parse_args(words))

@@ -1,0 +1,235 @@
+"""Run a script, a module, a piece of code or any command under guard.
+
+  netguard run script.py ARG…              as `python script.py ARG…`
+  netguard run -m MODULE ARG…              as `python -m MODULE ARG…`
+  netguard run -c CODE ARG…                as `python -c CODE ARG…`
+  netguard run -- COMMAND ARG…             any command; the Python in it is guarded
+
+Without --rules it only watches: everything is logged, and nothing but cloud metadata is denied.
+The exit status is the guest's (128+N when signal N ended it). netguard's own failures are 125, a program
+that cannot be run is 126 and one that is not there 127; --status-fd says whose the status is.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from netguard.errors import NetguardError, StartError, UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
+    from netguard.core.policy import Policy, Rule
+    from netguard.supervisor.guest import Change
+    from netguard.supervisor.target import Target
+    from netguard.trail.writer import Writer
+
+SUMMARY = "run a script, module or command under guard"
+
+#: What is watched when nobody says what is allowed.
+DEFAULT_RULES = "audit"
+
+#: Crockford's base 32: no letter that is read as another.
+ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+#: Why each layer that a run could have is not there, for the trail's first line and for the reader.
+NO_WALL = "off: this version has no kernel wall, so native code and other programs are not seen"
+NO_HTTP = "off: this version does not read requests"
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Declares the options. Everything from the first word that is not one belongs to the guest."""
+    option = parser.add_argument
+    option("--rules", action="append", default=[], metavar="FILE|PACK", help="rules to hold the guest to; repeatable")
+    option("--log", metavar="PATH|-", help="write the trail here instead of into the run's own folder")
+    option("--log-fd", type=int, metavar="N", help="write the trail to this open descriptor")
+    option("--default", choices=("allow", "log", "deny"), help="what happens when no rule matches")
+    option("--dry-run", action="store_true", help="decide and record, deny nothing")
+    option("--session", default="", help="a name for what this run belongs to, on every line")
+    option("--tag", action="append", default=[], metavar="KEY=VALUE", help="a label on every line; repeatable")
+    option("--wall", choices=("auto", "require", "off"), default="auto", help="the kernel wall; auto: if there is one")
+    option("--keep-fd", action="append", type=int, default=[], metavar="N", help="let the guest have this descriptor")
+    option("--status-fd", type=int, metavar="N", help="say there whose the exit status is: guest or netguard")
+    option("--quiet", action="store_true", help="no summary and no lines about denials")
+    option("guest", nargs="...", metavar="script.py …", help="the guest and its arguments")
+
+
+def run(args: Namespace) -> int:
+    """Runs the guest; returns what netguard ends with."""
+    try:
+        end, status = guarded(args)
+    except NetguardError as error:
+        tell_status(args.status_fd, f"netguard {error.slug} {error.exit_code}")
+        raise
+    tell_status(args.status_fd, f"guest {end.what} {end.value}")
+    return status
+
+
+def tell_status(fd: int | None, text: str) -> None:
+    """Writes one line to --status-fd: `guest exited 3`, `guest killed 15` or `netguard SLUG 125`."""
+    if fd is None:
+        return
+    try:
+        os.write(fd, text.encode() + b"\n")
+    except OSError as error:
+        raise UsageError(f"--status-fd {fd}: {error.strerror}") from None
+
+
+def guarded(args: Namespace) -> tuple[Change, int]:
+    """The run from options to the end of the guest."""
+    from netguard.policy.load import load_policy
+    from netguard.supervisor import guest, signals, target
+    from netguard.supervisor.loop import Loop, Outlet, address_for
+    from netguard.supervisor.processes import user_name
+    from netguard.supervisor.requests import Context
+    from netguard.supervisor.session import Session
+    from netguard.views.screen import Screen
+
+    tags = tags_of(args)
+    refuse_wall(args.wall)
+    wanted = target.parse(args.guest, os.environ)
+    refuse_blind(wanted)
+    policy = load_policy(args.rules or [DEFAULT_RULES], default=args.default)
+    run = new_run()
+    trail, place = open_log(args, run)
+    screen = Screen(quiet=args.quiet, dry_run=args.dry_run, audit=not args.rules, trail=place)
+    context = Context(user_name(os.getuid()), args.session, tags)
+    session = Session(policy, context, dry_run=args.dry_run)
+
+    def write(line: dict[str, object]) -> int:
+        seq = trail.write(line)
+        screen.seen(line)
+        return seq
+
+    address = address_for(run)
+    loop = Loop(session, Outlet(write, screen.say, screen.tick), address, os.environ.get("PATH", os.defpath))
+    write(coverage(args, wanted, policy, tags))
+    if not wanted.is_python:
+        screen.tell(f"{wanted.script} is no Python: only the Python that it starts is seen, nothing else")
+    mask = signals.hold()
+    pid = guest.start(wanted, environment(address, run), mask, tuple(args.keep_fd))
+    inbox = signals.Inbox()
+    guest.let_go(wanted.fds)
+    end = loop.serve(pid, inbox, must_report=wanted.is_python)
+    close(trail, screen, session.decisions, end, reported=loop.reported)
+    if wanted.is_python and not loop.reported:
+        raise unguarded(end)
+    return end, guest.exit_status(end)
+
+
+def tags_of(args: Namespace) -> dict[str, str]:
+    """The labels of every line, as given; `session` is one of them."""
+    tags = {"session": args.session} if args.session else {}
+    for text in args.tag:
+        key, equals, value = text.partition("=")
+        if not key or not equals:
+            raise UsageError(f"--tag {text}: a tag is KEY=VALUE")
+        tags[key] = value
+    return tags
+
+
+def refuse_wall(wall: str) -> None:
+    """`require` means require."""
+    if wall == "require":
+        raise StartError("--wall require: this version has no kernel wall; without it native code is not held")
+
+
+def refuse_blind(wanted: Target) -> None:
+    """An interpreter that is told to ignore its environment would run unguarded."""
+    if wanted.blind:
+        raise StartError(
+            f"{wanted.script} {wanted.blind}: with {wanted.blind} Python ignores what starts the guard, "
+            "so it would run unguarded; leave the option out"
+        )
+
+
+def new_run() -> str:
+    """A run's name: 48 bits of milliseconds and 80 random bits, so names sort by time (the form is ULID's)."""
+    import time
+
+    number = int(time.time() * 1000) << 80 | int.from_bytes(os.urandom(10), "big")
+    return "".join([ALPHABET[number >> shift & 31] for shift in range(125, -1, -5)])
+
+
+def open_log(args: Namespace, run: str) -> tuple[Writer, str]:
+    """Opens the trail; returns it and what a person calls it."""
+    from netguard.paths import run_dir
+    from netguard.trail.redact import Redactor, secrets_of
+    from netguard.trail.writer import Writer, open_trail
+
+    redactor = Redactor(secrets_of(os.environ))
+    if args.log_fd is not None and args.log:
+        raise UsageError("--log and --log-fd: give one of them")
+    fd = 1 if args.log == "-" else args.log_fd
+    if fd is not None:
+        return Writer(os.dup(fd), run, redactor=redactor), ""
+    path = args.log
+    if not path:
+        folder = run_dir(run)
+        os.makedirs(folder, mode=0o700)
+        path = os.path.join(folder, "trail.jsonl")
+    return open_trail(path, run, redactor=redactor), path
+
+
+def environment(address: str, run: str) -> dict[str, str]:
+    """The guest's environment: its own, and what asks for the guard in every Python that inherits it."""
+    from netguard.paths import starter_dir
+
+    # An empty element would be the current folder, and a `sitecustomize.py` lying there would run before ours.
+    places = [starter_dir(), *[place for place in os.environ.get("PYTHONPATH", "").split(os.pathsep) if place]]
+    return {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(places),
+        "NETGUARD_CHANNEL": address,
+        "NETGUARD_RUN": run,
+    }
+
+
+def coverage(args: Namespace, wanted: Target, policy: Policy, tags: dict[str, str]) -> dict[str, object]:
+    """The trail's first line: what this run covers, and what not and why."""
+    import netguard
+
+    line: dict[str, object] = {
+        "kind": "coverage",
+        "event": "run",
+        "netguard": netguard.__version__,
+        "python": sys.version.split()[0],
+        "platform": sys.platform,
+        "mode": "dry-run" if args.dry_run else "run",
+        "hooks": "asked for" if wanted.is_python else "off: not Python; what it starts is asked for",
+        "wall": NO_WALL,
+        "http_view": NO_HTTP,
+        "policy": policy.digest,
+        "default": policy.default,
+        "command": list(wanted.argv),
+        "told": [rule.name for rule in policy.rules if rests_on_guest(rule)],
+    }
+    if tags:
+        line["tags"] = tags
+    return line
+
+
+def rests_on_guest(rule: Rule) -> bool:
+    """Whether a grant holds only as far as the guest's own word does: where its code stands, which program it names."""
+    return rule.verdict != "deny" and bool(rule.origin or rule.program or rule.args)
+
+
+def close(trail: Writer, screen: object, decisions: int, end: Change, *, reported: bool) -> None:
+    """Ends the trail and shows the summary."""
+    line: dict[str, object] = {"kind": "close", "exit" if end.what == "exited" else "signal": end.value}
+    line["decisions"] = decisions
+    if not reported:
+        line["reason"] = "no guarded Python reported"
+    trail.close(line)
+    screen.summary()  # type: ignore[attr-defined]
+
+
+def unguarded(end: Change) -> NetguardError:
+    """The guest has ended and no shim had reported."""
+    from netguard.errors import Unguarded
+
+    if end.what == "exited" and end.value == 125:
+        return Unguarded("the guest was stopped by its starter, as said above")
+    return Unguarded("the guest never reported, so it ran unguarded; it has been ended")

@@ -1,0 +1,78 @@
+"""What the session wants done, in order. The loop is the one place that does it.
+
+A Record must be on disk before anything behind it in the same list happens; when it cannot be written, the loop turns every
+answer behind it into a denial. So "recorded before it happens" is the order of a list and nothing else.
+"""
+
+from __future__ import annotations
+
+
+class Record:
+    """Put this on the trail."""
+
+    __slots__ = ("line",)
+
+    def __init__(self, line: dict[str, object]) -> None:
+        self.line = line
+
+
+class Reply:
+    """Answer a question: `verdict`, then the number of the record before it in the list ("0" if none), then `rest`."""
+
+    __slots__ = ("number", "rest", "to", "verdict")
+
+    def __init__(self, to: int, number: str, verdict: str, *rest: str) -> None:
+        self.to = to
+        self.number = number
+        self.verdict = verdict
+        self.rest = rest
+
+
+class LookUp:
+    """Look a name up, then call `session.looked_up` with this very object, its `seq` being the record before it."""
+
+    __slots__ = ("function", "name", "number", "numbers", "pending", "seq", "service", "started", "to")
+
+    def __init__(
+        self, to: int, number: str, function: str, name: str, service: str, numbers: tuple[int, ...], pending: object
+    ) -> None:
+        self.to = to
+        self.number = number
+        self.function = function
+        self.name = name
+        self.service = service
+        self.numbers = numbers
+        self.pending = pending
+        self.seq = 0
+        self.started = 0.0
+
+
+class Later:
+    """Do these after so many seconds: a rule's limit says "delay"."""
+
+    __slots__ = ("commands", "seconds")
+
+    def __init__(self, seconds: float, commands: list[Command]) -> None:
+        self.seconds = seconds
+        self.commands = commands
+
+
+class Say:
+    """Tell the person at the terminal of a denial."""
+
+    __slots__ = ("line",)
+
+    def __init__(self, line: dict[str, object]) -> None:
+        self.line = line
+
+
+class CutOff:
+    """Close a connection whose sender does not keep to the protocol."""
+
+    __slots__ = ("to",)
+
+    def __init__(self, to: int) -> None:
+        self.to = to
+
+
+Command = Record | Reply | LookUp | Later | Say | CutOff

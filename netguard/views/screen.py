@@ -1,0 +1,81 @@
+"""What a person at the terminal sees of a run while it goes on and at its end. Writes to standard error and nowhere else."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+
+from netguard.views.denial import Repeats, denial_line, key_of
+from netguard.views.summary import Tally
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    Line = dict[str, object]
+
+#: Kinds of the trail's own that are told at once, like a denial.
+ALARMS = ("tamper", "alert")
+
+
+class Screen:
+    """The terminal's side of one run.
+
+    quiet:   nothing but netguard's own failures.
+    dry_run: the summary says that nothing was denied.
+    audit:   nobody gave rules, so the summary ends with those that would allow what was seen.
+    trail:   the trail's path, "" when it went to a descriptor.
+    """
+
+    def __init__(self, *, quiet: bool, dry_run: bool, audit: bool, trail: str) -> None:
+        self.quiet = quiet
+        self.audit = audit
+        self.trail = trail
+        self.utf8 = (sys.stderr.encoding or "").lower().replace("-", "") == "utf8"
+        self.colour = sys.stderr.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
+        self.tally = Tally(dry_run)
+        self.repeats = Repeats(utf8=self.utf8)
+
+    def tell(self, text: str) -> None:
+        """Writes one line. A terminal that is gone must not end the run."""
+        if self.quiet:
+            return
+        try:
+            os.write(2, (text + "\n").encode(sys.stderr.encoding or "ascii", "backslashreplace"))
+        except OSError:
+            pass
+
+    def seen(self, line: Line) -> None:
+        """Counts a line that is on the trail."""
+        self.tally.add(line)
+
+    def say(self, line: Line) -> None:
+        """Tells of a denial, unless it is the same as one a moment ago."""
+        now = time.monotonic()
+        if self.repeats.seen(key_of(line, utf8=self.utf8), now):
+            self.tell(denial_line(line, utf8=self.utf8))
+
+    def tick(self, now: float) -> None:
+        """Once a second: how often what was told has repeated."""
+        for text in self.repeats.due(now):
+            self.tell(text)
+
+    def summary(self) -> None:
+        """The end of the run."""
+        for text in self.repeats.flush():
+            self.tell(text)
+        if self.quiet:
+            return
+        text = self.tally.render(width(), self.colour, trail=self.trail, utf8=self.utf8)
+        if self.audit and self.tally.groups:
+            from netguard.views.suggest import suggest
+
+            text += "\nThe rules that would allow just this (netguard run --rules FILE …):\n\n" + suggest(self.tally)
+        self.tell(text.rstrip("\n"))
+
+
+def width() -> int:
+    """Columns of the terminal behind standard error, 80 where there is none."""
+    try:
+        return os.get_terminal_size(2).columns or 80
+    except OSError:
+        return 80
