@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from netguard.views.subject import code_text, full_text
+from netguard.views.subject import ALARMS, alarm_text, code_text, full_text
 from netguard.views.text import CUT, CUT_ASCII, plain
 
 TYPE_CHECKING = False
@@ -38,10 +38,14 @@ def key_of(record: Record, *, utf8: bool = True) -> Key:
 def denial_line(record: Record, repeated: int = 0, *, utf8: bool = True) -> str:
     """`netguard: denied connect 169.254.169.254:80 — instance credentials live there (rule metadata, agent.py:41 get)`
 
+    A tamper or alert line says what it is: `netguard: TAMPER: the trail is shorter than it was`.
+
     repeated: how many more of it there were since; then the line says that instead of why.
     utf8:     False: the stream's encoding is not UTF-8.
     No line end: the caller adds it.
     """
+    if record.get("kind") in ALARMS:
+        return plain(f"netguard: {alarm_text(record)}", WHY, utf8=utf8)
     key = key_of(record, utf8=utf8)
     if repeated:
         return repeat_line(key, repeated, utf8=utf8)

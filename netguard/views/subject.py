@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     #: A trail line as JSON gave it. Readers of a file may meet a forged one, so nothing about it is certain.
     Record = Mapping[str, Any]
 
+#: The trail's own kinds that a person must not miss.
+ALARMS = ("tamper", "alert")
+
 #: Arguments of a command that a line shows, its own name counted.
 ARGUMENTS = 9
 
@@ -100,6 +103,15 @@ def full_text(record: Record) -> str:
         return " ".join([str(child["program"]), arguments_text(record)]).rstrip(" ")
     except (KeyError, TypeError, AttributeError, ValueError):
         return "?"
+
+
+def alarm_text(record: Record) -> str:
+    """`TAMPER: why` or `ALERT: why`, raw: what the trail's own alarms say."""
+    findings = record.get("findings")
+    finding = findings[0] if isinstance(findings, list) and findings else None
+    finding = finding if isinstance(finding, dict) else {}
+    why = record.get("why") or finding.get("why") or finding.get("id") or record.get("event") or "see the trail"
+    return f"{str(record.get('kind')).upper()}: {why}"
 
 
 def arguments_text(record: Record) -> str:

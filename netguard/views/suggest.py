@@ -7,8 +7,8 @@ become a key. What was denied, or would have been, is never suggested.
 
 from __future__ import annotations
 
-from netguard.core.address import canonical_host, format_ip, parse_ip
-from netguard.core.reach import shielded
+from netguard.core.address import canonical_host, format_ip, parse_ip, special
+from netguard.core.reach import is_localhost, shielded
 from netguard.policy.target import BadTarget, parse_target
 from netguard.views.subject import subject_text
 from netguard.views.summary import LONG, Group, Tally, plural
@@ -36,7 +36,8 @@ SAYS: dict[tuple[tuple[str, ...], tuple[str, ...]], str] = {
     (("dns", "connect"), ()): "Names, with the ports that were reached.",
     (("dns", "connect", "http"), ()): "Names, with the ports that were reached and asked for by URL.",
     (("dns",), ()): "Names that were looked up and never connected to.",
-    (("listen",), ()): "What it listened on.",
+    (("any",), ()): "Its own sockets, where only this machine can reach them.",
+    (("listen",), ()): "What it listened on, for others to reach.",
     (("exec",), ()): "Programs it started, with whatever arguments.",
 }
 PRIVATE = "Names that lead to this machine, into a private network, or to another address that is not public."
@@ -48,6 +49,12 @@ WHOLE = {
     "native": "native code loaded or called; this would allow all of it",
     "file": "credential files opened; this would allow all of them",
 }
+
+#: What a run listens on where only this machine can reach it, and what it does there. Ports that the system chose are
+#: others the next time, so they are not listed one by one.
+OWN = (("any",), (), "to")
+#: The first port that a system chooses by itself (Linux: net.ipv4.ip_local_port_range).
+EPHEMERAL = 32_768
 
 #: What a pattern is made of, and what the trail writes in place of a byte that is no text, of a secret, of a cut.
 INEXACT = ("*", "?", "\\ud", "[redacted", "…")
@@ -84,6 +91,8 @@ class Seen:
 
     kinds:   by destination ("name:port", "address:port"), the kinds it was seen in.
     private: names that were seen to lead to special addresses.
+    ports:   ports it listened on, 0 for one that the system chose.
+    own:     whether it listened where only this machine can reach it.
     strange: groups that no rule can name exactly.
     """
 
@@ -93,9 +102,18 @@ class Seen:
         self.names: dict[str, None] = {}
         self.private: set[str] = set()
         self.strange: list[Group] = []
+        self.ports = {group.subject[2] for group in groups if group.kind == "listen"}
+        self.own = False
         for group in groups:
             if group.kind in PLACES and not (exact(group) and PLACES[group.kind](self, group)):
                 self.strange.append(group)
+
+    def is_own(self, host: str, port: object) -> bool:
+        """Is it, by all that is known, what the run listens on itself? The trail does not say whose a port is."""
+        address = parse_ip(host)
+        if not (is_localhost(host) if address is None else is_loopback(address)):
+            return False
+        return port in self.ports or (0 in self.ports and type(port) is int and port >= EPHEMERAL)
 
     def put(self, shape: Shape, value: str) -> bool:
         """One value under one shape of rule, once."""
@@ -122,6 +140,8 @@ class Seen:
         host, other, port, proto = group.subject
         if proto == "unix":
             return self.put((("connect",), (), "to"), f"unix:{other}")
+        if self.is_own(str(host or other), port):
+            return True
         name = canonical_host(str(host)) if host else None
         if name is None:
             return self.reach_address(group, str(host or other), port, proto)
@@ -142,11 +162,12 @@ class Seen:
         return self.put(((group.kind,), flags, "to"), with_port(format_ip(address), port))
 
     def listen(self, group: Group) -> bool:
-        """listen: an address of this machine and a port, or a unix socket."""
+        """listen: where only this machine can reach it, it is the run's own; else an address and a port."""
         host, other, port, proto = group.subject
-        if proto == "unix":
-            return self.put((("listen",), (), "to"), f"unix:{other}")
         address = parse_ip(str(host or other))
+        if proto == "unix" or (address is not None and is_loopback(address)):
+            self.own = True
+            return True
         return address is not None and self.put((("listen",), (), "to"), with_port(format_ip(address), port))
 
     def start(self, group: Group) -> bool:
@@ -172,7 +193,8 @@ class Seen:
                 shapes.setdefault(self.shape(name, {"dns"}), {})[name] = None
         for shape, values in self.values.items():
             shapes.setdefault(shape, {}).update(values)
-        return [(shape, sorted(values)) for shape, values in shapes.items()]
+        found = [(shape, sorted(values)) for shape, values in shapes.items()]
+        return [(OWN, ["@self"]), *found] if self.own else found
 
     def shape(self, name: str, kinds: set[str]) -> Shape:
         """The rule that a name belongs into."""
@@ -188,6 +210,11 @@ PLACES = {
     "listen": Seen.listen,
     "exec": Seen.start,
 }
+
+
+def is_loopback(address: tuple[int, int]) -> bool:
+    """An address that only this machine reaches: not 0.0.0.0 nor ::, which for a listener are every interface."""
+    return special(address) == "loopback" and address[1] != 0
 
 
 def exact(group: Group) -> bool:

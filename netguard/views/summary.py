@@ -6,7 +6,7 @@ does, and a flood of one sort of act cannot push another sort out of the table.
 
 from __future__ import annotations
 
-from netguard.views.subject import NETWORK, SUBJECTS, arguments_text, code_text, subject_text
+from netguard.views.subject import ALARMS, NETWORK, SUBJECTS, alarm_text, arguments_text, code_text, subject_text
 from netguard.views.table import BOLD, GREEN, RED, YELLOW, Row, Table
 from netguard.views.text import plain
 
@@ -118,7 +118,7 @@ class Tally:
         self.rooms: dict[tuple[str, str], int] = {}
         self.lookups: dict[object, Group] = {}
         self.counted: dict[tuple[str, str], int] = {}
-        self.alerts: list[tuple[str, str]] = []
+        self.alerts: list[str] = []
         self.alerts_more = 0
         self.unreadable = 0
         self.dry_run = dry_run
@@ -184,22 +184,20 @@ class Tally:
             counts = record["counts"] if "counts" in record else {record["rule"]: record["n"]}
             for rule, count in counts.items():
                 self.count(word, str(rule)[:LONG], int(count))
-        elif kind in ("tamper", "alert"):
-            self.alarm(str(kind), record)
+        elif kind in ALARMS:
+            self.alarm(record)
 
     def count(self, word: str, rule: str, count: int) -> None:
         """Acts that left no line of their own."""
         key = (word, rule if len(self.counted) < RULES or (word, rule) in self.counted else OTHERS)
         self.counted[key] = self.counted.get(key, 0) + min(MOST, max(0, count))
 
-    def alarm(self, kind: str, record: Record) -> None:
+    def alarm(self, record: Record) -> None:
         """A line that stands above everything else; the first few of them, and how many more."""
-        if len(self.alerts) >= ALERTS:
+        if len(self.alerts) < ALERTS:
+            self.alerts.append(alarm_text(record)[:LONG])
+        else:
             self.alerts_more += 1
-            return
-        findings = record.get("findings") or [{}]
-        why = record.get("why") or findings[0].get("why") or findings[0].get("id") or record.get("event") or ""
-        self.alerts.append((kind, str(why)[:LONG]))
 
     def every(self) -> list[Group]:
         """All groups, those of the overflow behind."""
@@ -214,8 +212,8 @@ class Tally:
         utf8:   False: the stream's encoding is not UTF-8, so stay with ASCII.
         """
         table = Table(max(40, width), colour, utf8)
-        for kind, why in self.alerts:
-            table.cut_line(f"netguard: {kind.upper()}: {why}", BOLD + RED)
+        for alarm in self.alerts:
+            table.cut_line(f"netguard: {alarm}", BOLD + RED)
         if self.alerts_more:
             table.line(f"netguard: {self.alerts_more:,} more tamper and alert lines are in the trail", BOLD + RED)
         table.rows(self.sections())

@@ -8,7 +8,7 @@ sent to a terminal: it is shown as the escape that a Python string would need.
 from __future__ import annotations
 
 #: What a cut text ends (or, cut at its head, begins) with: in UTF-8, and where the stream knows less.
-CUT = "\N{HORIZONTAL ELLIPSIS}"
+CUT = "…"
 CUT_ASCII = "..."
 
 #: Printable by Python's word, and still nothing to see: fillers, selectors, blank signs. `str.isprintable` already

@@ -45,6 +45,18 @@ def test_denial_says_what_why_and_where(record: Record, said: str) -> None:
     assert denial_line(record) == said
 
 
+@pytest.mark.parametrize(
+    ("record", "said"),
+    [
+        ({"kind": "tamper", "event": "trail", "why": "cut\n\x1b[2J"}, "netguard: TAMPER: cut\\n\\x1b[2J"),
+        ({"kind": "alert", "findings": [{"id": "fronting", "why": "two names"}]}, "netguard: ALERT: two names"),
+        ({"kind": "alert", "findings": [7]}, "netguard: ALERT: see the trail"),
+    ],
+)
+def test_alarm_is_told_as_what_it_is(record: Record, said: str) -> None:
+    assert denial_line(record) == said
+
+
 def test_denial_in_ascii() -> None:
     assert denial_line(METADATA, utf8=False).isascii()
     assert " - instance credentials" in denial_line(METADATA, utf8=False)

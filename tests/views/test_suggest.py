@@ -36,6 +36,10 @@ version: 1
 default: deny
 include: ["netguard:metadata"]
 rules:
+  # Its own sockets, where only this machine can reach them.
+  - allow: [any]
+    to:
+      - "@self"
   # Names, with the ports that were reached.
   - allow: [dns, connect]
     to:
@@ -45,10 +49,6 @@ rules:
   - allow: [exec]
     program:
       - "git"
-  # What it listened on.
-  - allow: [listen]
-    to:
-      - "127.0.0.1:8000"
 # Denied, and so not suggested:
 #   connect 169.254.169.254:80
 #   dns paste.evil.example
@@ -71,6 +71,10 @@ EVERYTHING = [
     unix("@abstract"),
     listen("0.0.0.0", 9000),
     listen("::", 9001),
+    line("listen", "log", dst={"path": "/tmp/own.sock", "proto": "unix"}),
+    line("http", "log", http={"scheme": "gopher", "host": "any.port.example"}),
+    line("http", "log", http={"scheme": "https", "host": "only.asked.example"}),
+    line("http", "log", dst={"ip": "93.184.216.34", "port": 8443}),
     started("sh", "-c", "true", program="/bin/sh"),
     line("native", "log", native={"path": "libc.so.6", "symbol": "system"}),
     line("file", "log", file={"path": "/root/.aws/credentials", "mode": "r"}),
@@ -85,7 +89,7 @@ def loaded(text: str, folder: Path) -> Policy:
 
 def request_of(record: Record) -> Request | None:
     """The request that a record tells of; None for the trail's own lines."""
-    dst = record.get("dst", {})
+    dst = record.get("dst") or {"host": record.get("http", {}).get("host", ""), "port": 443}
     address = parse_ip(dst["ip"]) if dst.get("ip") else None
     match record["kind"]:
         case "dns":
@@ -94,7 +98,7 @@ def request_of(record: Record) -> Request | None:
             names = (dst["host"],) if dst.get("host") else ()
             return Request(
                 kind, host=dst.get("host", ""), names=names, address=address, port=dst.get("port"),
-                proto=dst["proto"], path=dst.get("path", ""),
+                proto=dst.get("proto", "tcp"), path=dst.get("path", ""),
             )  # fmt: skip
         case "exec":
             return Request("exec", program=record["exec"]["program"], argv=tuple(record["exec"]["argv"]))
@@ -153,6 +157,29 @@ def test_answers_of_a_look_up_are_granted_where_they_are_private(tmp_path: Path)
     assert decide(policy, answer).verdict == "allow"
 
 
+def test_own_sockets_are_granted_as_such_and_not_by_ports_that_change(tmp_path: Path) -> None:
+    own = [listen("127.0.0.1", 0), connect("", "127.0.0.1", 41234), connect("localhost", "127.0.0.1", 41234)]
+    text = suggest([*own, connect("", "127.0.0.1", 5432)])
+    assert "41234" not in text
+    policy = loaded(text, tmp_path)
+    address = parse_ip("127.0.0.1")
+    assert decide(policy, Request("connect", address=address, port=50000, proto="tcp", own=True)).verdict == "allow"
+    assert decide(policy, Request("connect", address=address, port=50000, proto="tcp")).verdict == "deny"
+    assert verdict(policy, connect("", "127.0.0.1", 5432)) == "allow"
+
+
+def test_loopback_services_of_others_are_listed(tmp_path: Path) -> None:
+    policy = loaded(suggest([connect("", "127.0.0.1", 41234)]), tmp_path)
+    assert verdict(policy, connect("", "127.0.0.1", 41234)) == "allow"
+    assert verdict(policy, connect("", "127.0.0.1", 41235)) == "deny"
+
+
+def test_an_address_whose_name_was_asked_for_is_granted(tmp_path: Path) -> None:
+    text = suggest([dns("93.184.216.34")])
+    policy = loaded(text, tmp_path)
+    assert decide(policy, Request("dns", address=parse_ip("93.184.216.34"))).verdict == "allow"
+
+
 def test_a_run_that_did_nothing_gets_rules_that_allow_nothing(tmp_path: Path) -> None:
     assert verdict(loaded(suggest([]), tmp_path), dns("example.org")) == "deny"
 
@@ -169,9 +196,14 @@ def test_kinds_that_can_only_be_granted_whole_stay_comments() -> None:
         started("*", program="*"),
         started("?h", program="/bin/?h"),
         unix("/run/*"),
+        unix("relative.sock"),
         dns("*.example"),
         dns("@public"),
         dns("host.123"),
+        dns("not a name"),
+        connect("host.123", "93.184.216.34", 80),
+        connect("", "not an address", 80),
+        line("connect", "log", dst={"proto": "packet"}),
         connect("@loopback", "127.0.0.1", 80),
         connect("*", "127.0.0.1", 80),
         connect("", "10.0.0.0/8", 80),

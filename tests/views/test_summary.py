@@ -7,7 +7,7 @@ import tracemalloc
 
 import pytest
 
-from netguard.views.summary import ROOM, ROWS, Tally
+from netguard.views.summary import ADDRESSES, LOOKUPS, ROOM, ROWS, Tally
 from netguard.views.text import columns_of
 from tests.views.runs import AUDIT_RUN, DRY_RUN, Record, connect, dns, hostile_record, line, started
 
@@ -152,6 +152,47 @@ def test_memory_is_bounded_whatever_the_guest_asks_for() -> None:
     tracemalloc.stop()
     assert used < 8_000_000
     assert counted.totals().startswith("16,000 decisions")
+
+
+def test_a_name_with_many_addresses_is_one_row_that_keeps_a_few() -> None:
+    counted = tally([connect("cdn.example", f"192.0.2.{number}", 443) for number in range(100)])
+    (group,) = counted.groups.values()
+    assert (group.count, len(group.addresses)) == (100, ADDRESSES)
+
+
+def test_look_ups_that_never_end_are_forgotten() -> None:
+    counted = tally([{**dns("a.example"), "seq": number} for number in range(5 * LOOKUPS)])
+    assert len(counted.lookups) <= LOOKUPS
+
+
+def test_a_destination_too_long_to_keep_is_still_one_row() -> None:
+    counted = tally([started("x" * 5000)] * 3 + [started("y" * 5000)])
+    assert [group.count for group in counted.groups.values()] == [3, 1]
+
+
+def test_counts_of_denials_are_no_grants() -> None:
+    counted = tally([{"kind": "count", "rule": "noise", "verdict": "deny", "n": 7}])
+    assert counted.totals() == "7 decisions: 7 denied"
+
+
+def test_more_rules_and_alerts_than_fit_are_counted() -> None:
+    rules = {"kind": "count", "counts": {f"rule-{number}": 1 for number in range(2000)}}
+    text = tally([rules, *[{"kind": "alert", "why": "again"}] * 9]).render(80, False)
+    assert "4 more tamper and alert lines are in the trail" in text
+    assert "993 more rules with acts that left no line" in text
+    assert "2,000 allowed silently" in text
+
+
+def test_native_code_is_named_by_what_is_known_of_it() -> None:
+    text = tally(
+        [
+            line("native", "log", native={"path": "/usr/lib/libc.so.6"}),
+            line("native", "log", native={"symbol": "system"}),
+            line("native", "log", event="ctypes.dlsym"),
+            line("audit", "log", event="gc.get_objects"),
+        ]
+    ).render(80, False)
+    assert all(word in text for word in ("/usr/lib/libc.so.6", " system ", "ctypes.dlsym", "gc.get_objects"))
 
 
 def test_what_is_no_record_is_counted_as_such() -> None:
