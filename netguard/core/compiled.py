@@ -182,11 +182,10 @@ def window_value(field: str) -> float:
 
 def limit_value(rest: str) -> Limit:
     amount, window, burst, counter, per, over, text = fields_of(rest, 7)
-    counter = word(counter, ("connections", "lookups"))
-    over = word(over, ("deny", "log", "delay"))
-    return Limit(
-        counter, number(amount), window_value(window), burst=number(burst), per=unescape(per), over=over, text=unescape(text)
-    )
+    word(counter, ("connections", "lookups"))
+    word(over, ("deny", "log", "delay"))
+    seconds, at_once = window_value(window), number(burst)
+    return Limit(counter, number(amount), seconds, burst=at_once, per=unescape(per), over=over, text=unescape(text))
 
 
 class Reader:
@@ -252,7 +251,7 @@ def load(text: str) -> Policy:
     reader = Reader(text)
     header, version = fields_of(reader.take(), 2)
     if header != HEADER or number(version) > VERSION:
-        raise BadPolicy("not a compiled policy, or one of a newer netguard" if header == HEADER else "not a compiled policy")
+        raise BadPolicy("written by a newer netguard" if header == HEADER else "not a compiled policy")
     _, default = fields_of(reader.take(), 2)
     while reader.peek().startswith("targets "):
         reader.targets()

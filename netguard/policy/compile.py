@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from netguard.core.policy import DENY, HOST, SUFFIX, Limit, Rule, Target
 from netguard.core.request import KINDS
-from netguard.policy.node import LIST, Node, complaint, meant, nearest, wrong
+from netguard.policy.node import LIST, Node, meant, nearest, wrong
 from netguard.policy.schema import (
     ALIASES,
     COUNTERS,
@@ -165,7 +165,8 @@ def one_limit(node: Node, kinds: tuple[str, ...]) -> list[Limit]:
         if "burst" in keys and not window:
             raise wrong(keys["burst"][0], "a limit for the whole run has no burst")
         burst = number(keys["burst"][1], "'burst'", 1, MAX_AMOUNT) if "burst" in keys else amount
-        found.append(Limit(name, amount, window, burst=burst, per=per, over=over, text=f"{name} {value.text} per {per}"))
+        told = f"{name} {value.text} per {per}"
+        found.append(Limit(name, amount, window, burst=burst, per=per, over=over, text=told))
     if not found:
         raise wrong(node, f"a limit needs something to count: {' or '.join(COUNTERS)}")
     return found
@@ -266,6 +267,3 @@ def build_rules(node: Node, scope: Scope) -> list[tuple[Rule, Node]]:
             named[rule.name] = rule
         found.append((rule, item))
     return found
-
-
-__all__ = ["build_rule", "build_rules", "complaint", "kind_of"]

@@ -16,7 +16,7 @@ from netguard.core.request import Request
 from netguard.errors import PolicyError
 from netguard.policy.compile import build_rules
 from netguard.policy.grammar import read_request
-from netguard.policy.load import PACK, find, read_file
+from netguard.policy.load import find, read_file
 from netguard.policy.node import LIST, Node, complaint, printable, wrong
 from netguard.policy.schema import (
     FILE_KEYS,
@@ -108,7 +108,7 @@ class Files:
                 self.open.pop()
             return self.done[real]
         except PolicyError as error:
-            if by is None or self.open and "\n  included " in str(error):
+            if by is None or (self.open and "\n  included " in str(error)):
                 raise
             raise PolicyError(f"{error}\n  included at {by.place()}") from None
 
@@ -245,7 +245,8 @@ def failures(document: Document, policy: Policy) -> list[str]:
     for test in document.tests:
         decision = decide(policy, test.request)
         if decision.verdict != test.expect:
-            found.append(complaint(test.node, f"expected {test.expect}, but {told(policy, decision.index, decision.verdict)}"))
+            came = told(policy, decision.index, decision.verdict)
+            found.append(complaint(test.node, f"expected {test.expect}, but {came}"))
     return found
 
 
@@ -284,6 +285,3 @@ def compose(sources: list[str], *, default: str | None = None, run_tests: bool =
         refuse_failures(composition)
     composition.policy.digest = digest(composition.policy)
     return composition
-
-
-__all__ = ["PACK", "Composition", "Document", "compose", "failures", "told"]

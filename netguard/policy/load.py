@@ -1,7 +1,7 @@
 """Reads rule files: the text of YAML, JSON or TOML becomes nodes, and sources with their includes become a policy.
 
-The one owner of `yaml` and `tomllib`. YAML is read event by event and never constructed: no tags, no anchors, so that no
-file of a few lines can grow into gigabytes or into objects, and no nesting deeper than a rule file can mean.
+The one owner of `yaml` and `tomllib`. YAML is read event by event and never constructed: no tags, no anchors, so that
+no file of a few lines can grow into gigabytes or into objects, and no nesting deeper than a rule file can mean.
 JSON is read as the YAML that it is, which gives it lines and columns.
 """
 
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from netguard.errors import PolicyError
 from netguard.paths import packs_dir
-from netguard.policy.node import BOOL, EMPTY, LIST, MAP, NUMBER, TEXT, Node, Source, excerpt, nearest, wrong
+from netguard.policy.node import BOOL, EMPTY, LIST, MAP, NUMBER, TEXT, Node, Source, nearest, wrong
 from netguard.policy.schema import MAX_DEPTH, MAX_FILE
 
 TYPE_CHECKING = False
@@ -183,7 +183,8 @@ def toml_node(value: object, source: Source, keys: str, depth: int) -> Node:
         ]
         return Node(MAP, pairs, source, keys=keys)
     if isinstance(value, list):
-        return Node(LIST, [toml_node(each, source, f"{keys}[{n}]", depth + 1) for n, each in enumerate(value)], source, keys=keys)
+        nodes = [toml_node(each, source, f"{keys}[{place}]", depth + 1) for place, each in enumerate(value)]
+        return Node(LIST, nodes, source, keys=keys)
     if isinstance(value, bool):
         return Node(BOOL, str(value).lower(), source, keys=keys)
     return Node(NUMBER if isinstance(value, int) else TEXT, str(value), source, keys=keys)
@@ -262,7 +263,7 @@ def find(named: str, folder: str = "") -> tuple[str, str]:
 
 
 def read_text(shown: str, path: str, limit: int) -> str:
-    """The text of a file. Raises PolicyError if it cannot be read, is not UTF-8 or is larger than the limit in bytes."""
+    """The text of a file. Raises PolicyError if it cannot be read, is not UTF-8 or has more bytes than the limit."""
     try:
         with open(path, "rb") as file:
             raw = file.read(limit + 1)
@@ -288,6 +289,16 @@ def read_string(text: str, shown: str = "rules.yaml") -> Node:
     return READERS.get(os.path.splitext(shown)[1].lower(), read_yaml)(Source(shown, shown, text))
 
 
+def kept_policy(named: str) -> Policy | None:
+    """The pack of this name from its kept form, or None if it has to be read. Spares the start a YAML parser."""
+    bare = named.removeprefix(PACK)
+    if bare not in pack_names() or find(named)[0] != PACK + bare:
+        return None
+    from netguard.policy.kept import kept
+
+    return kept(bare)
+
+
 def load_policy(sources: Sequence[str | Path], *, default: str | None = None, run_tests: bool = True) -> Policy:
     """The policy of these files and packs, in this order, with what they include.
 
@@ -297,9 +308,9 @@ def load_policy(sources: Sequence[str | Path], *, default: str | None = None, ru
 
     Raises PolicyError, whose text shows the place, on anything wrong with the files or their tests.
     """
+    kept = kept_policy(str(sources[0])) if len(sources) == 1 and default is None else None
+    if kept is not None:
+        return kept
     from netguard.policy.compose import compose
 
     return compose([str(source) for source in sources], default=default, run_tests=run_tests).policy
-
-
-__all__ = ["excerpt", "find", "load_policy", "pack_names", "read_file", "read_string", "read_text"]

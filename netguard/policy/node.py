@@ -6,6 +6,8 @@ looks, so `no`, `1.10` and `22:30` stay the texts their author wrote.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from netguard.errors import PolicyError
 
 TEXT, NUMBER, BOOL, EMPTY, LIST, MAP = "text", "a number", "true or false", "empty", "a list", "a mapping"
@@ -110,18 +112,18 @@ def wrong(node: Node, message: str, offset: int = 0, length: int | None = None) 
     return PolicyError(complaint(node, message, offset, length))
 
 
-def nearest(word: str, words: object) -> str:
+def nearest(word: str, words: Iterable[str]) -> str:
     """The word among these that was probably meant, or ""."""
     from difflib import get_close_matches  # only on the way to an error: it takes 5 ms to import
 
-    by_lower = {str(each).lower(): str(each) for each in words}  # type: ignore[attr-defined]  # any iterable of words
+    by_lower = {each.lower(): each for each in words}
     found = get_close_matches(word.lower(), by_lower, 1, 0.6)
     return by_lower[found[0]] if found else ""
 
 
-def meant(word: str, words: object) -> str:
+def meant(word: str, words: Iterable[str]) -> str:
     """`; did you mean 'x'?`, or all that there are if none is near."""
     near = nearest(word, words)
     if near:
         return f"; did you mean '{near}'?"
-    return f"; it can be {', '.join(words)}"  # type: ignore[call-overload]  # any iterable of words
+    return f"; it can be {', '.join(words)}"

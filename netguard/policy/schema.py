@@ -16,8 +16,8 @@ NEEDS_HTTP = "needs the HTTP view, which this version does not have"
 NEEDS_DETECTORS = "needs the detectors, which this version does not have"
 
 #: How large a policy may be. A rule file is written by hand or by a small program: 10,000 rules take about 1 MiB, and
-#: 4 MiB are still read within seconds. Feeds of a million names exist and take about 25 MiB. Beyond these numbers a file
-#: is a mistake or an attempt to keep the supervisor busy, and a run must not start slowly because of either.
+#: 4 MiB are still read within seconds. Feeds of a million names exist and take about 25 MiB. Beyond these numbers a
+#: file is a mistake or an attempt to keep the supervisor busy, and a run must not start slowly because of either.
 MAX_FILE = 4 << 20
 MAX_LIST_FILE = 64 << 20
 MAX_RULES = 100_000
@@ -64,7 +64,7 @@ FILE_KEYS = table(
         "include",
         "text or a list of texts",
         "Packs (`netguard:NAME`) or files, relative to this one, whose rules come before this file's own. "
-        "A file that is reached twice is taken once, where it was reached first. An include's `default` is not taken over.",
+        "A file that is reached twice is taken once, where it was reached first. Its `default` is not taken over.",
     ),
     Key("lists", "a mapping", "Named destinations, used as `@NAME` in this file and in those that include it."),
     Key("rules", "a list of rules", "Tried from the top; the first that matches wins."),
@@ -97,7 +97,7 @@ RULE_KEYS = table(
     Key("args", "text or a list of texts", "The arguments joined by spaces, `*` standing for anything.", ("exec",)),
     Key("from", "a mapping", "The code that asks, as the guest itself says.", ALL),
     Key("user", "text or a list of texts", "The user that the asking process runs as.", ALL),
-    Key("tags", "a mapping", "Tags given at the start of the run, all of them; tags that the guest claims never match.", ALL),
+    Key("tags", "a mapping", "Tags that the run was started with; tags that the guest claims never match.", ALL),
     Key("process", "text or a list of texts", "The program that the asking process runs.", ALL),
     Key("limit", "a mapping or a list of them", "How often the rule may let something through; not for deny rules."),
     Key("method", "text or a list of texts", "The request's method.", ("http",), NEEDS_HTTP),
@@ -144,7 +144,7 @@ OVER = ("deny", "log", "delay")
 UNITS = {"s": 1.0, "min": 60.0, "h": 3600.0, "day": 86400.0, "run": 0.0}
 PROTOS = ("tcp", "udp", "unix")
 FORMATS = {
-    "hosts": "`ADDRESS NAME…` as in /etc/hosts: each name exactly, whatever the address; the machine's own names are skipped.",
+    "hosts": "`ADDRESS NAME…` as in /etc/hosts: each name exactly; the machine's own names are skipped.",
     "domains": "One name a line (`*.` before it changes nothing): the name and everything below it.",
     "cidr": "One network or address a line.",
 }

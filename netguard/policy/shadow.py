@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from netguard.core.facets import FACETS
 from netguard.core.policy import DENY, HOST, NET, SUFFIX, UNIX, Rule, Target
+from netguard.core.reach import net_of
 from netguard.policy.target import BITS
 
 #: An entry of `to` beyond this many is not indexed, and an earlier rule beyond this many with the same entry is not
@@ -38,7 +39,7 @@ def wider_keys(target: Target) -> list[Key]:
         labels = str(value).split(".")
         keys += [(SUFFIX, ".".join(labels[n:])) for n in range(1, len(labels))]
     elif target.form == NET:
-        version, length, bits = value  # type: ignore[misc]  # a NET's value is three integers
+        version, length, bits = net_of(target)
         keys += [(NET, (version, shorter, bits >> (length - shorter))) for shorter in range(length)]
     elif target.form == UNIX:
         path = str(value).removesuffix("*")
@@ -57,7 +58,7 @@ def same_kinds(earlier: Rule, later: Rule) -> bool:
 
 def names_every_interface(target: Target) -> bool:
     """Whether this network, which holds 0.0.0.0 or ::, also grants to listen there: that address itself, or all."""
-    version, length, _ = target.value  # type: ignore[misc]  # a NET's value is three integers
+    version, length, _ = net_of(target)
     return length in (0, BITS[version])
 
 
@@ -95,7 +96,7 @@ class Wide:
         denies, later_denies = self.rule.verdict == DENY, later.verdict == DENY
         if "dns" in later.kinds and denies and wide.ports is not None and not later_denies:
             return True
-        if target.form != NET or "listen" not in later.kinds or denies or target.value[2]:  # type: ignore[index]
+        if target.form != NET or "listen" not in later.kinds or denies or net_of(target)[2]:
             return False  # only a network that begins at 0 holds the address that means every interface
         return not names_every_interface(wide) and (later_denies or names_every_interface(target))
 

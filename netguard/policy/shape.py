@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from netguard.policy.node import BOOL, EMPTY, LIST, MAP, NUMBER, TEXT, Node, meant, wrong
 from netguard.policy.schema import MAX_TEXT, Key
 
@@ -67,10 +69,10 @@ def texts(node: Node, what: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys([text(item, what) for item in items(node, what)]))
 
 
-def choice(node: Node, what: str, words: object) -> str:
+def choice(node: Node, what: str, words: Collection[str]) -> str:
     """One of these words."""
     found = text(node, what)
-    if found not in words:  # type: ignore[operator]  # a tuple or a mapping of words
+    if found not in words:
         raise wrong(node, f"{what} cannot be '{found}'{meant(found, words)}")
     return found
 

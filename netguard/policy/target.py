@@ -89,7 +89,7 @@ def parse_net(address: str, length: str, text: str) -> tuple[int, int, int]:
     free = BITS[version] - int(length)
     if bits & ((1 << free) - 1):
         whole = format_ip((version, bits >> free << free))
-        raise BadTarget(f"bits are set behind the first {length}; write {whole}/{length}, or {address} for the one address")
+        raise BadTarget(f"bits are set behind the first {length}; write {whole}/{length}, or {address} alone")
     return version, int(length), bits >> free
 
 
@@ -131,8 +131,8 @@ def parse_target(text: str) -> Target:
     if found in ("", "*"):
         raise BadTarget("a destination needs a host; leave `to` out to speak of every destination")
     if "/" in found:
-        address, _, length = found.rpartition("/")
-        return Target(NET, parse_net(address, length, text), ports, text)
+        network, _, length = found.rpartition("/")
+        return Target(NET, parse_net(network, length, text), ports, text)
     address = parse_ip(found)
     if address is not None:
         return Target(NET, (address[0], BITS[address[0]], address[1]), ports, text)

@@ -1,0 +1,150 @@
+"""`docs/reference/policy.md`, from the schema table: `python -m netguard.policy.reference` writes it.
+
+Only what is not a table is written out here. A test holds the page to what this makes.
+"""
+
+from __future__ import annotations
+
+import os
+
+from netguard.core.request import KINDS
+from netguard.paths import PACKAGE
+from netguard.policy import schema
+from netguard.policy.schema import ALIASES, BUILTIN, FORMATS, KIND_MEANINGS, METADATA_NAMES, PARTLY, Key
+
+PAGE = os.path.join(os.path.dirname(PACKAGE), "docs", "reference", "policy.md")
+
+OPENING = """\
+# Rule files
+
+<!-- Made by `python -m netguard.policy.reference`; change `netguard/policy/schema.py` instead. -->
+
+**What a rule can hold code to.** Destinations, and whether programs may be started at all, hold for all code where the
+kernel's wall is on. `from`, `program` and `args` are known from what the guest's Python says of itself: true for code that
+does not evade, and no more. `netguard check` marks grants that rest on them, and `--strict` refuses them.
+
+A rule file is YAML, TOML (`.toml`) or JSON (`.json`) with the same keys; any other name is read as YAML. Rules are tried
+from the top, **the first that matches wins**, and if none does, `default` holds. Every key is in a table below. A key
+that is not, or that this version does not build, is an error and never ignored. In YAML, values that begin with `@`, `*`
+or `%` must be quoted; anchors, aliases and tags are not used.
+"""
+
+DESTINATIONS = """\
+## Destinations
+
+| form | means |
+|---|---|
+| `api.example.org` | this name; letter case, a trailing dot and Unicode spelling make no difference |
+| `*.example.org` | every name below it, at any depth, but not `example.org` itself |
+| `192.0.2.7`, `2001:db8::7` | this address, however it is spelled: decimal, octal, hex, short, IPv4 inside IPv6 |
+| `10.0.0.0/8`, `2001:db8::/32` | every address of the network |
+| `unix:/run/app.sock`, `unix:@name` | a unix socket, by path or abstract; a `*` may stand at the end |
+| `@NAME` | every destination of the list |
+
+Behind all of them but `unix:` may stand ports: `:443`, `:443,8443`, `:8000-8100`. An IPv6 address with ports stands in
+brackets: `[2001:db8::7]:443`. To speak of every destination, leave `to` out; at most {without} rules may.
+
+At the look-up of a name no port is known yet: a grant with ports grants the look-up, and a denial with ports does not
+deny it. A grant by address lets a name be looked up, and decides on the answers.
+"""
+
+LIMITS = """\
+A rate is a number, a slash and a unit: {units}; `500/run` counts over the whole run. One mapping may count both; a list
+of mappings sets several. `per` is {per} or `tag:NAME`. The one too many is denied, logged, or delayed, as `over` says; it
+never goes on to the next rule.
+"""
+
+TESTS = """\
+Every file's tests run at `netguard check` and before every run, against that file with its includes and its own
+`default`, whatever else stands on the command line. A request is written as for `netguard explain`:
+
+```
+{grammar}
+```
+"""
+
+
+def cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def rows(keys: dict[str, Key], facets: bool = False) -> str:
+    """A table of keys; with `facets`, of what each applies to as well."""
+    lines = ["| key | value | applies to | meaning |", "|---|---|---|---|"] if facets else []
+    lines = lines or ["| key | value | meaning |", "|---|---|---|"]
+    for key in keys.values():
+        meaning = f"*Not in this version:* {key.refused}." if key.refused else key.meaning
+        applies = [", ".join(key.kinds) if key.kinds != KINDS else "all"] if facets else []
+        lines.append("| " + " | ".join([f"`{key.name}`", key.shape, *applies, cell(meaning)]) + " |")
+    return "\n".join(lines)
+
+
+def words(meanings: dict[str, str], mark: str = "") -> str:
+    return "\n".join(["| | |", "|---|---|", *[f"| `{mark}{word}` | {cell(text)} |" for word, text in meanings.items()]])
+
+
+def kinds() -> str:
+    lines = ["| kind | what it is | audit events that mean it |", "|---|---|---|"]
+    for kind in KINDS:
+        events = ", ".join([f"`{event}`" for event, meant in ALIASES.items() if meant == kind])
+        lines.append(f"| `{kind}` | {KIND_MEANINGS[kind]} | {events} |")
+    return "\n".join(lines)
+
+
+def grammar() -> str:
+    """The forms of a request, from the module that reads them."""
+    from netguard.policy import grammar as module
+
+    return "\n".join([line[4:] for line in (module.__doc__ or "").split("\n") if line.startswith("    ")])
+
+
+def bounds() -> str:
+    sizes = {
+        "a rule file": f"{schema.MAX_FILE >> 20} MiB",
+        "a list file": f"{schema.MAX_LIST_FILE >> 20} MiB",
+        "files": f"{schema.MAX_FILES}",
+        "rules": f"{schema.MAX_RULES:,}",
+        "rules without `to`": f"{schema.MAX_WITHOUT_TO}",
+        "destinations in a list or in `to`": f"{schema.MAX_ENTRIES:,}",
+        "tests in a file": f"{schema.MAX_TESTS:,}",
+        "a text": f"{schema.MAX_TEXT:,} characters",
+        "a rule's name": f"{schema.MAX_NAME} characters",
+    }
+    return "\n".join(["| what | at most |", "|---|---|", *[f"| {what} | {size} |" for what, size in sizes.items()]])
+
+
+def reference() -> str:
+    """The whole page."""
+    units = ", ".join([f"`60/{unit}`" for unit in schema.UNITS if unit != "run"])
+    partly = " ".join([f"`{event}` is none: {why}." for event, why in PARTLY.items()])
+    parts = [
+        OPENING,
+        "## The file\n\n" + rows(schema.FILE_KEYS),
+        "## A rule\n\nA rule has exactly one of `allow`, `log` and `deny`. All its facets must hold.\n\n"
+        + rows(schema.RULE_KEYS, facets=True),
+        "### `from`\n\n" + rows(schema.FROM_KEYS),
+        "### `limit`\n\n" + rows(schema.LIMIT_KEYS),
+        LIMITS.format(units=units, per=", ".join([f"`{word}`" for word in schema.PER])).rstrip(),
+        "## Kinds\n\n`any` is every kind to which all of the rule's facets apply.\n\n" + kinds(),
+        f"Any other audit event is written `audit:NAME`; such a rule takes no destination. {partly}",
+        DESTINATIONS.format(without=schema.MAX_WITHOUT_TO).rstrip(),
+        "### Built-in lists\n\n" + words(BUILTIN, "@"),
+        "Names in `@metadata`: " + ", ".join([f"`{name}`" for name in METADATA_NAMES]) + ".",
+        "### Lists from files\n\n" + rows(schema.LIST_KEYS),
+        words(FORMATS) + "\n\nComments begin with `#` or `;`. A line that cannot be read is an error.",
+        "## Tests\n\n" + rows(schema.TEST_KEYS),
+        TESTS.format(grammar=grammar()).rstrip(),
+        "## Bounds\n\n" + bounds(),
+    ]
+    return "\n\n".join([part.rstrip("\n") for part in parts]) + "\n"
+
+
+def main() -> None:
+    """Write the page."""
+    os.makedirs(os.path.dirname(PAGE), exist_ok=True)
+    with open(PAGE, "w", encoding="utf-8") as file:
+        file.write(reference())
+
+
+if __name__ == "__main__":
+    main()
