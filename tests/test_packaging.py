@@ -10,7 +10,6 @@ import os
 import shutil
 import subprocess
 import sys
-import sysconfig
 import venv
 import zipfile
 from importlib import metadata
@@ -32,7 +31,7 @@ class Environment:
         self.folder = folder
         venv.create(folder, with_pip=with_pip, symlinks=True)
         self.python = str(folder / "bin" / "python")
-        self.site = Path(sysconfig.get_path("purelib", "venv", {"base": str(folder), "platbase": str(folder)}))
+        self.site = next(folder.glob("lib/python*/site-packages"))
 
     def run(self, *command: str) -> str:
         """What the command says; it must not fail. It runs where the checkout is not to be found by chance."""
