@@ -1,0 +1,186 @@
+"""One record, one line: the exact bytes that are written, hashed and later checked.
+
+A line is a flat JSON object in UTF-8, shorter than 65,536 bytes with its line feed (C2SP entry bundles count in 16
+bits, and syslog receivers cut there too). Whatever text the guest puts into a record, `encode` gives a line: long text
+is cut where a reader sees it, what is not text becomes text. It must never raise on a record and never grow past the
+bound, or a guest could choose which of its acts go on record.
+
+Two encoders stand behind it. CPython's own C encoder costs nothing at start and 5 us a line; orjson takes 0.5 us a line
+but 15-25 ms to import. So the first lines use the one and `warm` brings the other. `warm` imports, so it must run
+before guest code does: the guest may be able to write where Python looks for modules.
+"""
+
+from __future__ import annotations
+
+import _json
+
+try:
+    from _sha2 import sha256  # type: ignore[import-not-found,unused-ignore]  # 3.12+; no OpenSSL to load
+except ImportError:
+    try:
+        from _sha256 import sha256  # type: ignore[import-not-found,no-redef,unused-ignore]
+    except ImportError:
+        from hashlib import sha256  # type: ignore[assignment,unused-ignore]
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+#: A line with its line feed is shorter than this.
+MAX_LINE = 65_536
+#: Characters that one text may keep, and entries that one list or object may keep.
+MAX_TEXT, MAX_ITEMS = 4_096, 256
+#: Tighter and tighter bounds (text, entries), until the line fits.
+BOUNDS = ((MAX_TEXT, MAX_ITEMS), (1_024, 64), (256, 32), (64, 16))
+#: A mark of this many characters does not count as over-long, so text cut once is not cut again.
+SLACK = 24
+MAX_DEPTH = 6
+MAX_INT = 2**63 - 1
+
+#: JSON escapes C0 controls. These too may move a terminal's cursor, turn text around or end a line for `splitlines`.
+HIDDEN = (0x7F, *range(0x80, 0xA0), 0x061C, 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2066, 0x206A), 0xFEFF)
+ESCAPED = {code: f"\\u{code:04x}" for code in HIDDEN}
+
+
+def plain_encoder() -> Callable[[object], bytes]:
+    """CPython's C encoder without the `json` package around it (which imports `re` and a decoder)."""
+    make = _json.make_encoder  # type: ignore[attr-defined,unused-ignore]
+    encoder = make(None, refuse, _json.encode_basestring, None, ":", ",", False, False, False)  # type: ignore[attr-defined,unused-ignore]
+    return lambda record: "".join(encoder(record, 0)).encode()
+
+
+def refuse(value: object) -> object:
+    """What is no JSON value is not guessed at here: `fit` makes it text."""
+    raise TypeError(type(value).__name__)
+
+
+class Tools:
+    """The encoder, decoder and hash in use. `warm` swaps them for the fast ones, once."""
+
+    dumps: Callable[[object], bytes] = staticmethod(plain_encoder())
+    loads: Callable[[bytes], object] | None = None
+    digest: Callable[..., object] = staticmethod(sha256)
+
+
+def warm() -> None:
+    """Import the fast encoder and hash. Call it before guest code can run, never later."""
+    if Tools.loads is not None:
+        return
+    import hashlib  # OpenSSL's is three times as fast where the CPU has SHA instructions
+
+    Tools.digest = staticmethod(hashlib.sha256)
+    try:
+        import orjson
+    except ImportError:  # a broken installation: slower, but right
+        import json
+
+        Tools.loads = staticmethod(json.loads)
+        return
+    Tools.dumps = staticmethod(orjson.dumps)
+    Tools.loads = staticmethod(orjson.loads)
+
+
+def encode(record: Mapping[str, object], keep: tuple[str, ...] = (), limit: int = MAX_LINE) -> bytes:
+    """The line of a record, without its line feed, shorter than `limit` bytes with it.
+
+    record: what goes on the line, in this order.
+    keep:   keys that stay whatever happens: the writer's own, which are short.
+    """
+    try:
+        body = escape(Tools.dumps(record))
+    except (TypeError, ValueError, RecursionError, OverflowError):  # UnicodeEncodeError is a ValueError
+        return fit(record, keep, limit)
+    # A line this short holds no over-long text: the usual case costs one comparison.
+    return body if len(body) < min(MAX_TEXT, limit - 1) else fit(record, keep, limit)
+
+
+def fit(record: Mapping[str, object], keep: tuple[str, ...], limit: int) -> bytes:
+    """The line of a record that holds something odd or too long: cut it, tighter each time, until it fits."""
+    for text, items in BOUNDS:
+        shown = {str(key): shorten(value, text, items, MAX_DEPTH) for key, value in record.items()}
+        body = escape(Tools.dumps(shown))
+        if len(body) < limit - 1:
+            return body
+    # Nothing a guest can say gets here with a record of the table's shape; the promise holds for any other too.
+    shown = {key: shorten(record[key], *BOUNDS[-1], 1) for key in keep if key in record}
+    shown["cut"] = mark(len(record) - len(shown))
+    return escape(Tools.dumps(shown))
+
+
+def shorten(value: object, text: int, items: int, depth: int) -> object:
+    """The same value as plain JSON values within bounds; what is left out leaves a mark with its number."""
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        return cut(clean(str(value)), text)
+    if isinstance(value, int):
+        return int(value) if -MAX_INT <= value <= MAX_INT else hex(value)[:text]
+    if isinstance(value, float):
+        return value if value - value == 0.0 else None  # JSON has no infinity and no NaN
+    if depth == 0:
+        return mark(1)
+    if isinstance(value, dict):
+        return short_object(value, text, items, depth - 1)
+    if isinstance(value, (list, tuple)):
+        some = [shorten(item, text, items, depth - 1) for item in value[:items]]
+        return some if len(value) <= items else [*some, mark(len(value) - items)]
+    if isinstance(value, (bytes, bytearray)):
+        return cut(bytes(value[: text + SLACK]).decode("ascii", "backslashreplace"), text)
+    return f"<{type(value).__name__}>"  # never its repr: that would be the guest's code
+
+
+def short_object(value: dict[object, object], text: int, items: int, depth: int) -> dict[str, object]:
+    """The first entries of an object, keys and values within bounds."""
+    some: dict[str, object] = {}
+    for key, inner in value.items():
+        if len(some) == items:
+            some["…"] = mark(len(value) - items)
+            break
+        some[cut(clean(str(key)) if isinstance(key, (str, int)) else "?", text)] = shorten(inner, text, items, depth)
+    return some
+
+
+def cut(text: str, most: int) -> str:
+    """At most `most` characters of a text, then how many were left out."""
+    return text if len(text) <= most + SLACK else text[:most] + mark(len(text) - most)
+
+
+def mark(count: int) -> str:
+    """What stands where something was left out."""
+    return f"…[+{count}]"
+
+
+def clean(text: str) -> str:
+    """A text that UTF-8 can carry: a lone surrogate (an undecodable byte of a path) becomes its escape, visibly."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "backslashreplace").decode()
+    return text
+
+
+def escape(body: bytes) -> bytes:
+    r"""The same JSON with hidden characters as \uXXXX: they stand inside strings, nowhere else can they be."""
+    if body.isascii() and 0x7F not in body:
+        return body
+    return body.decode().translate(ESCAPED).encode()
+
+
+def leaf(body: bytes) -> str:
+    """RFC 6962 leaf hash of a line without its line feed, as hex: what the next line says in `prev`."""
+    return Tools.digest(b"\0" + body).hexdigest()  # type: ignore[attr-defined,no-any-return]
+
+
+def torn_hash(rest: bytes) -> str:
+    """SHA-256 of the bytes of an unfinished line, as hex: what a `tamper` line says in `torn`."""
+    return Tools.digest(rest).hexdigest()  # type: ignore[attr-defined,no-any-return]
+
+
+def parse(body: bytes) -> dict[str, object] | None:
+    """The object on a line, or None where there is none. Total: any bytes."""
+    warm()
+    try:
+        value = Tools.loads(body) if Tools.loads else None
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
