@@ -1,7 +1,7 @@
 """`netguard.Denied`: what a guest gets when a rule says no.
 
-It is a `PermissionError`, so that every client's own clean-up runs. Under guard the shim makes this class from this very
-file and puts it into `netguard` when the guest imports it, so that both sides of an `except` mean the same one.
+It is a `PermissionError`, so that every client's own clean-up runs. Under guard the shim makes this class from this
+very file and puts it into `netguard` when the guest imports it, so that both sides of an `except` mean the same one.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
-"""The starter: when the environment asks for a guard, it starts one before the program's first line, or stops the program.
+"""The starter: when the environment asks for a guard, it starts one before the program's first line, or stops the
+program.
 
-CPython prints a failing `sitecustomize` and runs the program all the same, so nothing may be raised out of here but the
-one error by which `site` knows that there is no `sitecustomize`; everything else ends the process. Not asked, it does nothing
-but let the `sitecustomize` that it shadows run, which it also does after a start.
+CPython prints a failing `sitecustomize` and runs the program all the same, so nothing may be raised out of here but
+the one error by which `site` knows that there is no `sitecustomize`; everything else ends the process. Not asked, it
+does nothing but let the `sitecustomize` that it shadows run, which it also does after a start.
 
 Only this file may lie in its folder: the folder stands before the standard library on `sys.path` until we take it off.
 """
@@ -39,12 +40,21 @@ def _stop(error: BaseException) -> None:
     os._exit(125)
 
 
-def _next(folder: str) -> None:
-    """Runs the `sitecustomize` behind ours, in our name's place; without one, says what `site` hears in a plain run."""
-    sys.path[:] = [place for place in sys.path if place.rstrip("/") != folder]
+def _next(folder: str, above: str) -> None:
+    """Runs the `sitecustomize` behind ours, in our name's place; without one, says what `site` hears in a plain run.
+
+    Our folder leaves `sys.path` for good. The one above it, when the path names that, is the user's and only looked
+    past.
+    """
+    at = [index for index, place in enumerate(sys.path) if place.rstrip("/") == above] if above else []
+    sys.path[:] = [place for place in sys.path if place.rstrip("/") not in (folder, above or folder)]
     sys.path_importer_cache.pop(folder, None)
     del sys.modules["sitecustomize"]
-    import sitecustomize  # noqa: F401  # the next one; if there is none, this raises what a plain run raises
+    try:
+        import sitecustomize  # noqa: F401  # the next one; if there is none, this raises what a plain run raises
+    finally:
+        for index in at:
+            sys.path.insert(index, above)
 
 
 def _asked() -> bool:
@@ -54,9 +64,10 @@ def _asked() -> bool:
 
 
 _folder = __file__.rpartition("/")[0]
+_above = _folder.rpartition("/")[0] if "__path__" in globals() else ""  # as a package: see __init__.py
 if _asked():
     try:
         _guard(_folder)
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001  # whatever it is, the program must not run unguarded
         _stop(error)
-_next(_folder)
+_next(_folder, _above)

@@ -81,7 +81,7 @@ def run(name: str, words: list[str]) -> int:
     """Parses one command's options and runs it."""
     from argparse import ArgumentParser, RawDescriptionHelpFormatter
 
-    command: Subcommand = importlib.import_module(f"netguard.commands.{name}")  # type: ignore[assignment]
+    command: Subcommand = importlib.import_module(f"netguard.commands.{name}")
     parser = ArgumentParser(
         prog=f"netguard {name}", description=command.__doc__, formatter_class=RawDescriptionHelpFormatter
     )

@@ -110,9 +110,13 @@ def guarded(args: Namespace) -> tuple[Change, int]:
         screen.tell(f"{wanted.script} is no Python: only the Python that it starts is seen, nothing else")
     mask = signals.hold()
     pid = guest.start(wanted, environment(address, run), mask, tuple(args.keep_fd))
-    inbox = signals.Inbox()
-    guest.let_go(wanted.fds)
-    end = loop.serve(pid, inbox, must_report=wanted.is_python)
+    try:
+        inbox = signals.Inbox()
+        guest.let_go(wanted.fds)
+        end = loop.serve(pid, inbox, must_report=wanted.is_python)
+    except BaseException:
+        guest.send(pid, 9)  # nobody watches it any more
+        raise
     close(trail, screen, session.decisions, end, reported=loop.reported)
     if wanted.is_python and not loop.reported:
         raise unguarded(end)
@@ -156,15 +160,16 @@ def new_run() -> str:
 def open_log(args: Namespace, run: str) -> tuple[Writer, str]:
     """Opens the trail; returns it and what a person calls it."""
     from netguard.paths import run_dir
-    from netguard.trail.redact import Redactor, secrets_of
-    from netguard.trail.writer import Writer, open_trail
+    from netguard.trail.names import secrets_of
+    from netguard.trail.redact import Redactor
+    from netguard.trail.writer import open_stream, open_trail
 
     redactor = Redactor(secrets_of(os.environ))
     if args.log_fd is not None and args.log:
         raise UsageError("--log and --log-fd: give one of them")
     fd = 1 if args.log == "-" else args.log_fd
     if fd is not None:
-        return Writer(os.dup(fd), run, redactor=redactor), ""
+        return open_stream(fd, run, redactor=redactor), ""
     path = args.log
     if not path:
         folder = run_dir(run)

@@ -1,1 +1,1 @@
-"""The witness: what runs inside the guest. It sees core and what CPython has already loaded, and brings nothing along."""
+"""The witness: what runs inside the guest. It sees core and what CPython has loaded, and brings nothing along."""

@@ -1,30 +1,32 @@
-"""From an event's arguments to what was asked: one reader an event shape, all pure, none calls a method of a guest's object.
+"""From an event's arguments to what was asked: one reader an event shape, none calls a method of a guest's object.
 
-The arguments are the guest's own objects and can lie: a `str` subclass compares as it likes, an `__index__` counts its
-calls, a list changes while it is read. So a reader takes values whose type is exactly `str`, `bytes`, `int`, `tuple` or
-`list`, decides on ASCII, and raises Hostile for anything else. The wrapped functions have made ordinary odd values exact
-before (`exact`), so only what goes around them is refused here.
+The arguments are the guest's own objects and can lie: a `str` subclass compares as it likes, an `__index__` counts
+its calls, a list changes while it is read. So a reader takes values whose type is exactly `str`, `bytes`, `int`,
+`tuple` or `list`, decides on ASCII, and raises Hostile for anything else. The wrapped functions have made ordinary
+odd values exact before (`exact`), so only what goes around them is refused here.
 
 A reader returns an Act, None for "no act of this kind", or raises Hostile.
 """
 
 from __future__ import annotations
 
-import sys
-
 import _socket
+import sys
 from posix import F_OK, access, getcwd, readlink
 
 from ..core.address import format_ip, parse_ip
-from . import credentials
+from . import credentials, exact
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     #: (proto, host, port, path, program, argv). All exact text; "" where a field does not apply.
     Act = tuple[str, str, str, str, str, tuple[str, ...]]
 
 #: More arguments than any command line has use for in a record; the rest is cut there too.
 MAX_ARGV = 256
+MAX_KNOWN = 1_024
 MAX_TEXT = 16_384
 
 
@@ -32,18 +34,20 @@ class Hostile(Exception):
     """An argument that cannot be read without trusting it. The text says which, for the record."""
 
 
-_family = _socket.socket.family.__get__  # type: ignore[attr-defined]  # a member of the C type: no subclass can answer for it
-_getsockopt = _socket.socket.getsockopt
 _SOCKET = _socket.socket
+_family = _SOCKET.family.__get__  # a member of the C type: no subclass answers for it
+_getsockopt: Callable[..., int] = _SOCKET.getsockopt
 _STREAM, _DGRAM = _socket.SOCK_STREAM, _socket.SOCK_DGRAM
 _INET, _INET6, _UNIX = _socket.AF_INET, _socket.AF_INET6, _socket.AF_UNIX
+_known = {"<broadcast>": "255.255.255.255"}
 _PROTOCOLS = {_STREAM: "tcp", _DGRAM: "udp"}
 _ANY = {_INET: "0.0.0.0", _INET6: "::"}  # noqa: S104  # what "" means to connect and bind, not a listener of ours
-_INSTALLED = tuple({p.rstrip("/") + "/" for p in (sys.prefix, sys.base_prefix, sys.exec_prefix, "/usr/lib") if len(p) > 1})
+_PLACES = {place.rstrip("/") + "/" for place in (sys.prefix, sys.base_prefix, sys.exec_prefix, "/usr/lib")}
+_INSTALLED = tuple(_PLACES - {"/"})
 
 
 def endpoint(event: str, args: tuple[object, ...]) -> Act | None:
-    """(socket, address): where a socket is to go. A connected socket's `sendmsg` names no address and reaches nothing new."""
+    """(socket, address): where a socket is to go. `sendmsg` on a connected one names none and reaches nothing new."""
     sock, address = args
     if address is None:
         return None
@@ -60,7 +64,7 @@ def endpoint(event: str, args: tuple[object, ...]) -> Act | None:
 
 def transport(sock: object) -> str:
     """tcp or udp as the kernel says: the type that Python shows is whatever the guest declared with `fileno=`."""
-    kind = _getsockopt(sock, _socket.SOL_SOCKET, _socket.SO_TYPE)  # type: ignore[arg-type]  # its type was checked
+    kind = _getsockopt(sock, _socket.SOL_SOCKET, _socket.SO_TYPE)
     return _PROTOCOLS.get(kind, f"type-{kind}")
 
 
@@ -78,12 +82,23 @@ def literal(host: str, family: int) -> str:
     """The address as it will be reached. A name here went around the wrapped functions; what it led to is unknown."""
     if not host:
         return _ANY[family]
-    if host == "<broadcast>":
-        return "255.255.255.255"
-    address = parse_ip(host)
-    if address is None:
+    found = canonical(host)
+    if found is None:
         raise Hostile("a name was given to _socket itself")
-    return format_ip(address)
+    return found
+
+
+def canonical(host: str) -> str | None:
+    """An address in the one spelling that names it, None for a name. Remembered: the same few come again and again."""
+    found = _known.get(host)
+    if found is None:
+        address = parse_ip(host)
+        if address is None:
+            return None
+        if len(_known) >= MAX_KNOWN:
+            _known.clear()
+        found = _known[host] = format_ip(address)
+    return found
 
 
 def ascii_text(value: object) -> str:
@@ -177,7 +192,7 @@ def candidates(event: str, args: tuple[object, ...]) -> Act | None:
 
 
 def announcement(event: str, args: tuple[object, ...]) -> None:
-    """`subprocess.Popen` only says what is to come; its arguments are the caller's live objects. What starts decides."""
+    """`subprocess.Popen` says what is to come; its arguments are the caller's live objects. What starts decides."""
 
 
 def arguments(argv: object) -> tuple[str, ...]:
@@ -207,7 +222,7 @@ def extension(event: str, args: tuple[object, ...]) -> Act | None:
 
 
 def module(event: str, args: tuple[object, ...]) -> Act | None:
-    """(name, file, …): a native module, unless it is installed with the interpreter or the environment that was chosen."""
+    """(name, file, …): a native module, unless it is installed with the interpreter or environment that was chosen."""
     file = args[1]
     if file is None:
         return None
@@ -218,12 +233,15 @@ def module(event: str, args: tuple[object, ...]) -> Act | None:
 
 
 def credential(event: str, args: tuple[object, ...]) -> Act | None:
-    """(path, mode, flags): raised for every file, so the last part of the path is looked up first."""
+    """(path, mode, flags): raised for every file, so the last part of the path is looked up first.
+
+    `open` takes a subclass of `str` by its real text, and so does this.
+    """
     path = args[0]
     if type(path) is not str:
         if not issubclass(type(path), (str, bytes)):
             return None
-        path = str.__str__(path) if issubclass(type(path), str) else bytes.decode(path, "utf-8", "surrogateescape")  # type: ignore[arg-type]
+        path = system_text(exact.text(path))
     parents = credentials.NAMES.get(path[path.rfind("/") + 1 :])
     if parents is None:
         return None
@@ -239,10 +257,9 @@ def bare(event: str, args: tuple[object, ...]) -> Act | None:
     return "", "", "", "", "", tuple([clean(item) for item in args[:8] if type(item) is str])
 
 
-READERS = {
-    function.__name__: function
-    for function in (
-        announcement, bare, candidates, credential, endpoint, extension, library, module, name, program, request,
-        reverse, shell, symbol,
-    )  # fmt: skip
-}
+_ALL = (
+    announcement, bare, candidates, credential, endpoint, extension, library, module, name, program, request, reverse,
+    shell, symbol,
+)  # fmt: skip
+
+READERS: dict[str, Callable[[str, tuple[object, ...]], Act | None]] = {reader.__name__: reader for reader in _ALL}

@@ -82,12 +82,16 @@ class Channel:
             line.count += 1
             number = str(line.count)
             line.sock.send(pack((op, number, *fields)), _NOSIGNAL)
-            answer = unpack(line.sock.recv(MAX_FRAME))
+            frame = line.sock.recv(MAX_FRAME)
+            if not frame:
+                raise OSError("the supervisor has hung up")
+            answer = unpack(frame)
         except BaseException as error:
-            # Also for KeyboardInterrupt from a handler that ran in between: the answer would arrive for the next question.
+            # Also for KeyboardInterrupt from a handler that ran in between: the answer would arrive for the next
+            # question.
             self._drop(line)
             if isinstance(error, (OSError, ValueError)):
-                raise Lost(type(error).__name__) from None
+                raise Lost(str(error)) from None
             raise
         line.busy = False
         if answer[0] != number:

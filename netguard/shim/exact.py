@@ -1,15 +1,15 @@
 """Odd but honest arguments made exact, once, before anything is decided on them.
 
-`IntEnum` ports, `str` subclasses and path-like programs are ordinary in honest code. The hook refuses them, since it cannot
-know what C will make of them; so the wrapped functions take a plain copy here and hand that copy on: what is judged is what is
-done. Copies are taken with the C types' own functions (`str.__str__`, `int.__index__`), never with a method of the object's.
-The one exception is a path-like program, whose `__fspath__` is called where C would have called it, once, before the hook.
+`IntEnum` ports, `str` subclasses and path-like programs are ordinary in honest code. The hook refuses them, since it
+cannot know what C will make of them; so the wrapped functions take a plain copy here and hand that copy on: what is
+judged is what is done. Copies are taken with the C types' own functions (`str.__str__`, `int.__index__`), never with
+a method of the object's. The one exception is a path-like program, whose `__fspath__` is called where C would have
+called it, once, before the hook.
 """
 
 from __future__ import annotations
 
 import sys
-
 from posix import fspath
 
 _ENCODING = sys.getfilesystemencoding()
@@ -22,9 +22,9 @@ def text(value: object) -> object:
     if kind is str or kind is bytes:
         return value
     if issubclass(kind, str):
-        return str.__str__(value)  # type: ignore[arg-type]
+        return str.__str__(value)
     if issubclass(kind, bytes):
-        return bytes.__getitem__(value, slice(None))  # type: ignore[arg-type]
+        return bytes.__getitem__(value, slice(None))  # type: ignore[call-overload]
     if kind is bytearray or kind is memoryview:
         return bytes(value)  # type: ignore[call-overload]  # a copy: another thread may write into the original
     return value
@@ -40,7 +40,7 @@ def pair(value: object) -> object:
     """A tuple of any subclass as an exact one with exact host and port; anything else as it is."""
     if not issubclass(type(value), tuple):
         return value
-    items = tuple.__getitem__(value, slice(None))  # type: ignore[arg-type]
+    items = tuple.__getitem__(value, slice(None))  # type: ignore[call-overload]
     if len(items) < 2:
         return items
     return (text(items[0]), number(items[1]), *[number(item) for item in items[2:]])

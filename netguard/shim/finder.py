@@ -1,7 +1,8 @@
 """The import finder: what must be changed in a module is changed the moment that module is loaded, and not before.
 
-It stands first on `sys.meta_path`, lets the others find, and runs our change after the loader's. It works on module objects, so
-a reload, an evicted module and a second copy are changed as well. Nothing is imported on netguard's account.
+It stands first on `sys.meta_path`, lets the others find, and runs our change after the loader's. It works on module
+objects, so a reload, an evicted module and a second copy are changed as well. Nothing is imported on netguard's
+account.
 """
 
 from __future__ import annotations
@@ -70,4 +71,4 @@ def install(changes: dict[str, Change]) -> None:
         module = sys.modules.get(name)
         if module is not None:
             change(module)
-    sys.meta_path.insert(0, Finder(changes))  # type: ignore[arg-type]  # it finds; it needs no more of the protocol
+    sys.meta_path.insert(0, Finder(changes))

@@ -1,7 +1,8 @@
 """The audit hook: event in, a question to the supervisor, and a refusal or nothing out.
 
-It fails closed: an argument it cannot read, a supervisor it cannot reach and a fault of its own all end in `Denied`. There
-is no switch in it that turns checking off, not even while it runs: a signal handler that acts inside it asks as well.
+It fails closed: an argument it cannot read, a supervisor it cannot reach and a fault of its own all end in `Denied`.
+There is no switch in it that turns checking off, not even while it runs: a signal handler that acts inside it asks as
+well.
 """
 
 from __future__ import annotations
@@ -74,12 +75,12 @@ class Witness:
         answer = self.channel.ask("ask", (kind, event, proto, host, port, path, program, *origin.here(3), *argv))
         verdict, lines.seq = answer[0], answer[1]
         if verdict != "allow" and verdict != "log":
-            raise denied(kind, destination(act), answer[2], answer[3])
+            raise denied(kind, path if kind == "http" else destination(act), answer[2], answer[3])
         if answer[2] == "again":
             self.remember(kind, host, port, path)
 
     def remember(self, kind: str, host: str, port: str, path: str) -> None:
-        """Keeps a grant that the supervisor said need not be asked for again: a UDP destination, a library, a symbol."""
+        """Keeps a grant that the supervisor said stands for a while: a UDP destination, a library, a symbol."""
         if kind == "native":
             if len(self.known) < UDP_SLOTS * 16:
                 self.known.add(path)
@@ -122,7 +123,7 @@ def install(witness: Witness) -> None:
                 heard.append(True)
             return
         if event == "socket.connect" and args[1] is witness.channel.address:
-            return  # the shim's own connection: nobody else has this very object, and the supervisor greets whoever comes
+            return  # the shim's own connection; whoever else had this very object would only reach the supervisor
         if event == "subprocess.Popen":
             announced.popen = True
             return

@@ -1,8 +1,8 @@
 """The look-up functions of `_socket`, wrapped: a name is decided on, and looked up, by the supervisor.
 
-So no packet leaves for a name that a rule denies, the addresses that come back are those that were decided on, and the
-supervisor knows which name each was given for. An address in any spelling is no name and is turned round here, as `bytes`:
-a `str` would go through the `idna` codec, which a guest can replace.
+So no packet leaves for a name that a rule denies, the addresses that come back are those that were decided on, and
+the supervisor knows which name each was given for. An address in any spelling is no name and is turned round here, as
+`bytes`: a `str` would go through the `idna` codec, which a guest can replace.
 """
 
 from __future__ import annotations
@@ -141,7 +141,7 @@ def _wrap_host_lists(function: str) -> Callable[[Lookups, Callable[..., object]]
 
 
 def wrap_getnameinfo(lookups: Lookups, original: Callable[..., object]) -> Callable[..., object]:
-    """Returns `_socket.getnameinfo` with the address decided on first; C's own event does not say whether it looks up."""
+    """Returns `_socket.getnameinfo` with the address decided on first; C's event does not say whether it looks up."""
 
     def getnameinfo(sockaddr: object, flags: object) -> object:
         address, number = exact.pair(sockaddr), exact.number(flags)

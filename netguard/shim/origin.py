@@ -1,7 +1,8 @@
 """Where in the guest's code an act comes from: the nearest frame outside the standard library, site-packages and us.
 
-Every value read here is the guest's to forge; it is context for people and for `from` facets, never a right. No method
-of a guest's object is called: frames and code objects are the interpreter's, and text is taken only if it is exactly `str`.
+Every value read here is the guest's to forge; it is context for people and for `from` facets, never a right. No
+method of a guest's object is called: frames and code objects are the interpreter's, and text is taken only if it is
+exactly `str`.
 """
 
 from __future__ import annotations
@@ -59,11 +60,10 @@ def here(depth: int = 1) -> tuple[str, str, str, str, str, str]:
     """Returns (file, line, function, module, package, via) of the frame that asked.
 
     via is the last library on the way there: the one that user code called. With no user frame on the stack (a library
-    function as a thread's target) the outermost frame stands in.
+    function as a thread's target) via is all there is.
     """
     frame: FrameType | None = _getframe(depth)
     via: FrameType | None = None
-    last = frame
     for _ in range(MAX_FRAMES):
         if frame is None:
             break
@@ -72,12 +72,10 @@ def here(depth: int = 1) -> tuple[str, str, str, str, str, str]:
         owner = whose(file) if type(file) is str else USER
         if owner == USER:
             return _describe(frame, code, via)
-        if owner != OWN:
-            last = frame
-            if owner == LIBRARY or via is None or whose(via.f_code.co_filename) == STDLIB:
-                via = frame
+        if owner == LIBRARY or (owner == STDLIB and (via is None or whose(via.f_code.co_filename) == STDLIB)):
+            via = frame
         frame = frame.f_back
-    return _describe(last, last.f_code, via) if last is not None else ("", "0", "", "", "", "")
+    return "", "0", "", "", "", _module(via).partition(".")[0] if via is not None else ""
 
 
 def _describe(frame: FrameType, code: CodeType, via: FrameType | None) -> tuple[str, str, str, str, str, str]:
@@ -93,5 +91,5 @@ def _describe(frame: FrameType, code: CodeType, via: FrameType | None) -> tuple[
 
 
 def _module(frame: FrameType) -> str:
-    """The frame's `__name__`. `dict.get` itself is called: globals may be a subclass of dict with a `get` of its own."""
+    """The frame's `__name__`. `dict.get` itself is called: globals may be a dict subclass with a `get` of its own."""
     return text(_get(frame.f_globals, "__name__"))

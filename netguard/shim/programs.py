@@ -1,8 +1,9 @@
-"""The functions that start programs, wrapped: their arguments are made exact, so that what is judged is what is started.
+"""The functions that start programs, wrapped: their arguments are made exact, so that what is judged is what is
+started.
 
-`posix_spawn` and `exec*` raise their event with the caller's live list in it, which a thread can change after the hook has
-looked; here they get a copy that nobody else holds. `_posixsubprocess.fork_exec` raises no event before 3.14, so the
-question is put here in its name.
+`posix_spawn` and `exec*` raise their event with the caller's live list in it, which a thread can change after the
+hook has looked; here they get a copy that nobody else holds. `_posixsubprocess.fork_exec` raises no event before
+3.14, so the question is put here in its name.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ def _environment(env: object) -> object:
     if env is None:
         return None
     keys, values = list(env.keys()), list(env.values())  # type: ignore[attr-defined]
-    return {exact.path(key): exact.path(value) for key, value in zip(keys, values)}  # noqa: B905  # 3.9 has no `strict`
+    return {exact.path(key): exact.path(value) for key, value in zip(keys, values)}  # 3.9 has no `strict`
 
 
 def wrap_posix(module: object) -> dict[str, Callable[..., object]]:

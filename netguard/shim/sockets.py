@@ -1,8 +1,9 @@
 """The methods of `socket.socket` that take an address, wrapped: a name in it is looked up first, under the rules.
 
-C resolves a name inside `connect`, `bind` and `sendto` before it raises the event, and raises none when that fails: a name
-can carry data out unseen. Here the name is asked for as any other, and C gets the address that came back. The event that follows
-is where the act is decided; these wrappers only make the address exact and say afterwards how it ended.
+C resolves a name inside `connect`, `bind` and `sendto` before it raises the event, and raises none when that fails: a
+name can carry data out unseen. Here the name is asked for as any other, and C gets the address that came back. The
+event that follows is where the act is decided; these wrappers only make the address exact and say afterwards how it
+ended.
 
 `_socket.socket` itself cannot be wrapped (the type is immutable): code that uses it directly is refused names by the
 hook, but only after C has looked them up.
@@ -13,8 +14,8 @@ from __future__ import annotations
 import _socket
 from time import perf_counter
 
-from ..core.address import parse_ip
 from . import exact
+from .arguments import canonical
 from .hook import Witness
 from .names import Lookups
 
@@ -22,9 +23,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_family = _socket.socket.family.__get__  # type: ignore[attr-defined]
+_family = _socket.socket.family.__get__
 _fileno = _socket.socket.fileno
-_kind = _socket.socket.type.__get__  # type: ignore[attr-defined]
+_kind = _socket.socket.type.__get__
 _INTERNET = {_socket.AF_INET: "0.0.0.0", _socket.AF_INET6: "::"}  # noqa: S104  # an address for C to refuse the port with
 
 #: Errors that say "not yet": the connection goes on, so nothing is known about how it ends.
@@ -50,7 +51,7 @@ class Addresses:
         host, port = address[0], address[1]
         if type(host) is bytes and host.isascii():
             host = host.decode("ascii")
-        if type(host) is not str or not host or host == "<broadcast>" or parse_ip(host) is not None:
+        if type(host) is not str or not host or canonical(host) is not None:
             return (host, *address[1:])
         if type(port) is not int:
             return (_INTERNET[family], *address[1:])
@@ -85,7 +86,7 @@ def wrap_connect(name: str, addresses: Addresses, witness: Witness) -> Callable[
 
 def wrap_bind(addresses: Addresses, witness: Witness) -> Callable[..., object]:
     """Returns `bind`; a bound datagram socket receives at once, so it is shown to the supervisor as the run's own."""
-    original = _socket.socket.bind
+    original: Callable[..., None] = _socket.socket.bind
 
     def bind(self: _socket.socket, address: object, /) -> None:
         original(self, addresses.exact(self, address))
@@ -97,7 +98,7 @@ def wrap_bind(addresses: Addresses, witness: Witness) -> Callable[..., object]:
 
 def wrap_listen(witness: Witness) -> Callable[..., object]:
     """Returns `listen`; the socket is then shown to the supervisor as the run's own."""
-    original = _socket.socket.listen
+    original: Callable[..., None] = _socket.socket.listen
 
     def listen(self: _socket.socket, *backlog: int) -> None:
         original(self, *backlog)
@@ -107,7 +108,7 @@ def wrap_listen(witness: Witness) -> Callable[..., object]:
 
 
 def show(witness: Witness, sock: _socket.socket) -> None:
-    """Says which descriptor now listens. The supervisor asks the kernel what it is; the word of the guest gives no right."""
+    """Says which descriptor now listens. The supervisor asks the kernel what it is; a guest's word gives no right."""
     try:
         witness.channel.ask("listening", (str(_fileno(sock)),))
     except OSError:
@@ -118,24 +119,24 @@ def show(witness: Witness, sock: _socket.socket) -> None:
 
 def wrap_sendto(addresses: Addresses) -> Callable[..., object]:
     """Returns `sendto(data[, flags], address)`."""
-    original = _socket.socket.sendto
+    original: Callable[..., object] = _socket.socket.sendto
 
     def sendto(self: _socket.socket, *args: object) -> object:
         if len(args) < 2:
-            return original(self, *args)  # type: ignore[arg-type]
-        return original(self, *args[:-1], addresses.exact(self, args[-1]))  # type: ignore[arg-type]
+            return original(self, *args)
+        return original(self, *args[:-1], addresses.exact(self, args[-1]))
 
     return sendto
 
 
 def wrap_sendmsg(addresses: Addresses) -> Callable[..., object]:
     """Returns `sendmsg(buffers[, ancdata[, flags[, address]]])`."""
-    original = _socket.socket.sendmsg
+    original: Callable[..., object] = _socket.socket.sendmsg
 
     def sendmsg(self: _socket.socket, *args: object) -> object:
         if len(args) < 4 or args[3] is None:
-            return original(self, *args)  # type: ignore[arg-type]
-        return original(self, *args[:3], addresses.exact(self, args[3]))  # type: ignore[arg-type]
+            return original(self, *args)
+        return original(self, *args[:3], addresses.exact(self, args[3]))
 
     return sendmsg
 

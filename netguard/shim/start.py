@@ -10,7 +10,7 @@ from posix import environ, getcwd
 
 from ..core.wire import VERSION
 from ..denied import Denied
-from . import exact, finder, hook, names, programs, sockets
+from . import arguments, exact, finder, hook, names, programs, sockets
 from .channel import Channel
 from .table import watched
 
@@ -34,7 +34,7 @@ def start() -> None:
     wanted = channel.ask("hello", (VERSION, sys.version.split()[0], sys.executable or "", cwd, *argv))
     # Events that rules name as `audit:NAME`; the hook looks them up in the same dict.
     for event, row in watched(frozenset(wanted[1:])).items():
-        witness.rows.setdefault(event, (row[0], hook.READERS[row[1]]))
+        witness.rows.setdefault(event, (row[0], arguments.READERS[row[1]]))
 
 
 def _address(text: bytes) -> str | bytes:

@@ -1,12 +1,14 @@
-"""The audit events of CPython 3.9 to 3.15: which kind of act each one is and how its arguments are read, or why it is left.
+"""The audit events of CPython 3.9 to 3.15: which kind of act each one is and how its arguments are read, or why it is
+left.
 
     event -> (kind, reader)      the reader is a function of `arguments`, by name
     event -> reason              the event is known and left alone; the reason is printed in the reference
 
-Only what reaches the network, starts a program, loads native code, opens a credential or attacks the guard is watched.
-An event raised by Python code through `sys.audit` can be silenced by whoever replaces `sys.audit`, so those never decide
-where an event from C follows: they are left, with that reason. An event that stands in neither table is unknown to this
-version and is left as well; `tests/shim/test_table.py` compares both with what each interpreter documents.
+Only what reaches the network, starts a program, loads native code, opens a credential or attacks the guard is
+watched. An event raised by Python code through `sys.audit` can be silenced by whoever replaces `sys.audit`, so those
+never decide where an event from C follows: they are left, with that reason. An event that stands in neither table is
+unknown to this version and is left as well; `tests/shim/test_table.py` compares both with what each interpreter
+documents.
 """
 
 from __future__ import annotations

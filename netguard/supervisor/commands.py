@@ -1,7 +1,7 @@
 """What the session wants done, in order. The loop is the one place that does it.
 
-A Record must be on disk before anything behind it in the same list happens; when it cannot be written, the loop turns every
-answer behind it into a denial. So "recorded before it happens" is the order of a list and nothing else.
+A Record must be on disk before anything behind it in the same list happens; when it cannot be written, the loop turns
+every answer behind it into a denial. So "recorded before it happens" is the order of a list and nothing else.
 """
 
 from __future__ import annotations

@@ -39,16 +39,14 @@ class World:
         if proto == "unix":
             # A socket has one place, whatever links lead there; an abstract name is its own place.
             real = path if path.startswith("@") or not path else os.path.realpath(path)
-            return Facts(path=real, own=self.listening.owns("unix", None, 0, path) or self._owns_unix(real))
+            own = self.listening.owns("unix", None, 0, path) or self.listening.owns("unix", None, 0, real)
+            return Facts(path=real, own=own)
         address = parse_ip(host)
         if address is None:
             return NO_FACTS
         names = self.leases.names(address, now)
         own = bool(self.listening.held) and port.isdigit() and self.listening.owns(proto, address, int(port))
-        return Facts(own=own, names=names) if own or names else NO_FACTS
-
-    def _owns_unix(self, path: str) -> bool:
-        return self.listening.owns("unix", None, 0, path)
+        return Facts(address, names, own)
 
     def _program(self, program: str, process: Process) -> str:
         """The real path of what would run, "" when nothing is there."""

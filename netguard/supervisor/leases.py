@@ -1,7 +1,8 @@
 """Which names this run was given which address for: a connection is judged by the names behind its address.
 
-Only what the supervisor itself has looked up is in here; a guest cannot add a name. `getaddrinfo` tells no time to live, so
-each lease lasts the hour that RULES sets as the least. Times are seconds of a clock that the caller passes in.
+Only what the supervisor itself has looked up is in here; a guest cannot add a name. `getaddrinfo` tells no time to
+live, so each lease lasts the hour that RULES sets as the least. Times are seconds of a clock that the caller passes
+in.
 """
 
 from __future__ import annotations
@@ -9,8 +10,8 @@ from __future__ import annotations
 #: Seconds that a name stays behind an address.
 LEASE = 3600.0
 
-#: More addresses than any script keeps, and more names than share one address for a reason; the oldest go first. What is
-#: forgotten is refused by rules with names, never granted.
+#: More addresses than any script keeps, and more names than share one address for a reason; the oldest go first. What
+#: is forgotten is refused by rules with names, never granted.
 MAX_ADDRESSES = 65_536
 MAX_NAMES = 32
 

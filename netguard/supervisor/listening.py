@@ -1,8 +1,8 @@
 """Which destinations are sockets of the run's own (`@self`), as the kernel says.
 
-A guest says which descriptor listens; that is only where to look. The kernel's tables say which address that socket is bound to,
-and its descriptor list says, at each use, that a process of this run still holds it. So a guest cannot name another's server
-its own. Without /proc nothing is the run's own.
+A guest says which descriptor listens; that is only where to look. The kernel's tables say which address that socket
+is bound to, and its descriptor list says, at each use, that a process of this run still holds it. So a guest cannot
+name another's server its own. Without /proc nothing is the run's own.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ import sys
 #: A run that opens more listeners than this has lost its way; the rest are not its own.
 MAX_LISTENERS = 4_096
 
-#: Columns of /proc/net/{tcp,udp}: local address, state, inode. Source: proc(5), Linux Documentation/networking/proc_net_tcp.
+#: Columns of /proc/net/{tcp,udp}: local address, state, inode. Source: proc(5), Linux
+#: Documentation/networking/proc_net_tcp.
 LOCAL, STATE, INODE = 1, 3, 9
 LISTEN, UNCONNECTED = "0A", "07"
 TABLES = (("tcp", "tcp", LISTEN), ("tcp6", "tcp", LISTEN), ("udp", "udp", UNCONNECTED), ("udp6", "udp", UNCONNECTED))

@@ -1,7 +1,8 @@
-"""Looks names up for the guest, on threads of its own: the one place that asks a resolver, after the rules have granted it.
+"""Looks names up for the guest, on threads of its own: the one place that asks a resolver, after the rules have
+granted it.
 
-`getaddrinfo` blocks, and a resolver that does not answer must not stop every other question. What comes back goes through a
-queue to the loop, which decides on the answers before it releases them.
+`getaddrinfo` blocks, and a resolver that does not answer must not stop every other question. What comes back goes
+through a queue to the loop, which decides on the answers before it releases them.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ ROW = 8
 
 
 class Answer:
-    """What a look-up brought: rows of getaddrinfo or the fields of another function, or an error (class, errno, text)."""
+    """What a look-up brought: rows of getaddrinfo or another function's fields, or an error (class, errno, text)."""
 
     __slots__ = ("addresses", "error", "fields")
 

@@ -1,13 +1,14 @@
 """The event loop: the one place where a run touches sockets, signals and the trail, and where commands are carried out.
 
-A line must be on the trail before what stands behind it happens. When it cannot be written, every answer behind it becomes
-a denial; so does the answer to whoever does not keep to the protocol, and to everybody once the loop is gone.
+A line must be on the trail before what stands behind it happens. When it cannot be written, every answer behind it
+becomes a denial; so does the answer to whoever does not keep to the protocol, and to everybody once the loop is gone.
 """
 
 from __future__ import annotations
 
 import os
 import select
+import signal
 import socket
 import struct
 import time
@@ -113,7 +114,7 @@ class Loop:
                 tick = now + 1.0
             self._due(now)
             if must_report and not self.reported and now > deadline:
-                guest.send(pid, 9)
+                guest.send(pid, signal.SIGKILL)
                 deadline = now + HELLO
         self._drain()
         self._tick(time.monotonic())
@@ -149,7 +150,7 @@ class Loop:
             if what == signals.FORWARD:
                 guest.send(pid, arrival.signum)
             elif what == signals.RESUME:
-                guest.send(pid, signals.SIGCONT)
+                guest.send(pid, signal.SIGCONT)
             elif what == signals.REAP:
                 self._reap(pid)
 
@@ -161,7 +162,7 @@ class Loop:
                 self.end = change
             elif change.what == "stopped":
                 signals.stop_like(change.value)
-                guest.send(pid, signals.SIGCONT)
+                guest.send(pid, signal.SIGCONT)
 
     # Connections
 
@@ -212,11 +213,13 @@ class Loop:
                 raise Malformed("a frame that is too long")
             self.do(self._answer(fd, peer, parse(frame)))
         except Malformed as error:
-            self._malformed(fd, peer, str(error))
+            self._cut_off(fd, peer, "channel.malformed", str(error))
+        except Exception as error:  # noqa: BLE001  # a fault of ours is a denial and a record, and not the end of the guard
+            self._cut_off(fd, peer, "supervisor.fault", f"{type(error).__name__}: {error}")
 
-    def _malformed(self, fd: int, peer: Peer, why: str) -> None:
+    def _cut_off(self, fd: int, peer: Peer, event: str, why: str) -> None:
         """Whoever sends what the shim would not send has lost his line; the shim's next one starts anew."""
-        line: Line = {"kind": "tamper", "event": "channel.malformed", "why": why}
+        line: Line = {"kind": "tamper", "event": event, "why": why}
         if peer.process is not None:
             line["proc"] = peer.process.line
         self.do([Record(line), CutOff(fd)])

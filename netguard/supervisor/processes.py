@@ -1,7 +1,7 @@
 """What the kernel says of a process that asks: who runs it, what it is, what it was called with.
 
-Read from /proc once for each connection, so a line names the program that asked and not what it says it is. Where there is no
-/proc, only the ids that the socket itself attests are known.
+Read from /proc once for each connection, so a line names the program that asked and not what it says it is. Where
+there is no /proc, only the ids that the socket itself attests are known.
 """
 
 from __future__ import annotations

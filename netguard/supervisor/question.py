@@ -39,7 +39,9 @@ class Question:
 
     __slots__ = ("argv", "code", "fields", "number", "op")
 
-    def __init__(self, op: str, number: str, fields: list[str], argv: tuple[str, ...] = (), code: Code = NO_CODE) -> None:
+    def __init__(
+        self, op: str, number: str, fields: list[str], argv: tuple[str, ...] = (), code: Code = NO_CODE
+    ) -> None:
         self.op = op
         self.number = number
         self.fields = fields

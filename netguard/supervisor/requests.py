@@ -1,13 +1,15 @@
 """From a guest's question to the request that is decided and the objects that its trail line carries.
 
-Pure: what the file system or the kernel knows (a program's path, who listens) is looked up before and passed in as `Facts`.
+Pure: what the file system or the kernel knows (a program's path, who listens) is looked up before and passed in as
+`Facts`.
 """
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from netguard.core.address import canonical_host, format_ip, parse_ip
+from netguard.core.reach import is_own
 from netguard.core.request import Code, Request
 from netguard.supervisor.processes import Process
 from netguard.supervisor.question import Malformed, Question, to_int
@@ -21,17 +23,25 @@ Line = dict[str, object]
 class Facts:
     """What was looked up for one question.
 
-    resolved: exec: the real path of what would run.  path: unix socket, library or file with its links followed.
-    own:      the destination is a listener of this run's.  names: the names that the address was given for.
+    address:  of a destination.  names: those that this run was given it for.  own: a listener of this run's is there.
+    path:     unix socket, library or file with its links followed.  resolved: the real path of a program.
     """
 
-    __slots__ = ("names", "own", "path", "resolved")
+    __slots__ = ("address", "names", "own", "path", "resolved")
 
-    def __init__(self, resolved: str = "", path: str = "", own: bool = False, names: tuple[str, ...] = ()) -> None:
-        self.resolved = resolved
-        self.path = path
-        self.own = own
+    def __init__(
+        self,
+        address: tuple[int, int] | None = None,
+        names: tuple[str, ...] = (),
+        own: bool = False,
+        path: str = "",
+        resolved: str = "",
+    ) -> None:
+        self.address = address
         self.names = names
+        self.own = own
+        self.path = path
+        self.resolved = resolved
 
 
 NO_FACTS = Facts()
@@ -48,109 +58,69 @@ class Context:
         self.tags = tags or {}
 
 
-def address_of(question: Question) -> tuple[int, int] | None:
-    """The address in a question's host field; None for none. Raises Malformed when it holds anything else."""
-    host = question.fields[3]
-    if not host:
-        return None
-    address = parse_ip(host)
-    if address is None:
-        raise Malformed("a host that is no address")
-    return address
-
-
-def build(question: Question, process: Process, context: Context, facts: Facts) -> tuple[Request, Line]:
-    """Returns the request and the destination objects of its line. Raises Malformed."""
-    request, line = BUILDERS[question.fields[0]](question, facts)
+def request_of(question: Question, process: Process, context: Context, facts: Facts) -> Request:
+    """Returns the request in an `ask`. Raises Malformed."""
+    request = BUILDERS[question.fields[0]](question, facts)
     request.event = question.fields[1]
     request.code = question.code
     request.user = process.user
     request.process = process.exe
     request.tags = context.tags
-    return request, line
+    return request
 
 
-def _destination(question: Question, facts: Facts) -> tuple[Request, Line]:
-    kind, _, proto, _, port, _, _ = question.fields[:7]
-    address = address_of(question)
+def _destination(question: Question, facts: Facts) -> Request:
+    kind, _, proto, host, port = question.fields[:5]
+    if host and facts.address is None:
+        raise Malformed("a host that is no address")
     number = to_int(port, 65_535) if port else None
-    request = Request(
-        kind, address=address, port=number, proto=proto, path=facts.path, own=facts.own, names=facts.names
+    return Request(
+        kind, address=facts.address, port=number, proto=proto, path=facts.path, own=facts.own, names=facts.names
     )
-    dst: Line = {}
-    if facts.names:
-        # The newest name is the one that led here; the others are behind the same address.
-        dst["host"] = facts.names[-1]
-    if address is not None:
-        dst["ip"] = format_ip(address)
-        dst["port"] = number
-    dst["proto"] = proto
-    if facts.path:
-        dst["path"] = facts.path
-    if facts.names:
-        dst["asked"] = f"{facts.names[-1]}:{number}"
-        dst["name_from"] = "lookup"
-    return request, {"dst": dst}
 
 
-def _dns(question: Question, facts: Facts) -> tuple[Request, Line]:
-    host = question.fields[3]
-    return dns_request(host, "PTR" if parse_ip(host) is not None else "A/AAAA")
+def _dns(question: Question, facts: Facts) -> Request:
+    return dns_request(question.fields[3])
 
 
-def dns_request(host: str, record_type: str) -> tuple[Request, Line]:
+def dns_request(host: str) -> Request:
     """A name, or an address whose name is asked for."""
-    line: Line = {"dst": {"host": host}, "dns": {"name": host, "type": record_type}}
     address = parse_ip(host)
     if address is not None:
-        return Request("dns", address=address), line
-    return Request("dns", host=canonical_host(host) or host.lower()), line
+        return Request("dns", address=address)
+    return Request("dns", host=canonical_host(host) or host.lower())
 
 
-def _http(question: Question, facts: Facts) -> tuple[Request, Line]:
-    size, url, method = question.fields[4:7]
+def _http(question: Question, facts: Facts) -> Request:
+    parts = url_of(question)
+    host = parts.hostname or ""
     try:
-        parts = urlsplit(url)
         port = parts.port or PORTS.get(parts.scheme.lower())
-        host = parts.hostname or ""
     except ValueError:
         raise Malformed("a URL that cannot be read") from None
     address = parse_ip(host)
     name = "" if address is not None else canonical_host(host) or host.lower()
-    dst: Line = {"host": name} if name else {}
-    if address is not None:
-        dst["ip"] = format_ip(address)
-    dst["port"] = port
-    query = [part.partition("=")[0] for part in parts.query.split("&") if part]
-    http: Line = {"scheme": parts.scheme, "method": method, "host": host, "path": parts.path or "/"}
-    if query:
-        http["query"] = query[:64]
-    if size:
-        http["body_bytes"] = to_int(size)
-    request = Request("http", host=name, address=address, port=port, proto="tcp", own=facts.own)
-    return request, {"dst": dst, "http": http}
+    return Request("http", host=name, address=address, port=port, proto="tcp", own=facts.own)
 
 
-def _exec(question: Question, facts: Facts) -> tuple[Request, Line]:
-    program = question.fields[6]
-    request = Request("exec", program=program, resolved=facts.resolved, argv=question.argv)
-    line: Line = {"program": program, "argv": list(question.argv)}
-    if facts.resolved and facts.resolved != program:
-        line["path"] = facts.resolved
-    return request, {"exec": line}
+def url_of(question: Question) -> SplitResult:
+    """The URL of an http question. Raises Malformed."""
+    try:
+        return urlsplit(question.fields[5])
+    except ValueError:
+        raise Malformed("a URL that cannot be read") from None
 
 
-def _native(question: Question, facts: Facts) -> tuple[Request, Line]:
-    path, symbol = facts.path, question.fields[6]
-    return Request("native", path=path), {"native": {"path": path} if path else {"symbol": symbol}}
+def _exec(question: Question, facts: Facts) -> Request:
+    return Request("exec", program=question.fields[6], resolved=facts.resolved, argv=question.argv)
 
 
-def _file(question: Question, facts: Facts) -> tuple[Request, Line]:
-    return Request("file", path=facts.path), {"file": {"path": facts.path}}
+def _path(question: Question, facts: Facts) -> Request:
+    return Request(question.fields[0], path=facts.path)
 
 
-def _audit(question: Question, facts: Facts) -> tuple[Request, Line]:
-    return Request("audit"), {"audit": {"args": list(question.argv)}} if question.argv else {}
+def _audit(question: Question, facts: Facts) -> Request:
+    return Request("audit")
 
 
 BUILDERS = {
@@ -159,15 +129,107 @@ BUILDERS = {
     "dns": _dns,
     "http": _http,
     "exec": _exec,
-    "native": _native,
-    "file": _file,
+    "native": _path,
+    "file": _path,
     "audit": _audit,
+}
+
+
+# What a line says of it, made only when there is a line.
+
+
+def describe(question: Question, request: Request) -> Line:
+    """Returns the objects of a request's own kind in its trail line."""
+    return DESCRIBERS[request.kind](question, request)
+
+
+def _describe_destination(question: Question, request: Request) -> Line:
+    dst: Line = {}
+    if request.names:
+        # The newest name is the one that led here; the others are behind the same address.
+        dst["host"] = request.names[-1]
+    if request.address is not None:
+        dst["ip"] = format_ip(request.address)
+        dst["port"] = request.port
+    dst["proto"] = request.proto
+    if request.path:
+        dst["path"] = request.path
+    if request.names:
+        dst["asked"] = f"{request.names[-1]}:{request.port}"
+        dst["name_from"] = "lookup"
+    if is_own(request):
+        dst["own"] = True
+    return {"dst": dst}
+
+
+def describe_name(function: str, request: Request) -> Line:
+    """A look-up: the name, and what is asked of the name service about it."""
+    name = request.host or (format_ip(request.address) if request.address is not None else "")
+    return {"dst": {"host": name}, "dns": {"name": name, "type": RECORD_TYPES.get(function, "A/AAAA")}}
+
+
+def _describe_dns(question: Question, request: Request) -> Line:
+    return describe_name(request.event.rpartition(".")[2], request)
+
+
+def _describe_http(question: Question, request: Request) -> Line:
+    size, method = question.fields[4], question.fields[6]
+    parts = url_of(question)
+    dst: Line = {"host": request.host} if request.host else {}
+    if request.address is not None:
+        dst["ip"] = format_ip(request.address)
+    dst["port"] = request.port
+    http: Line = {"scheme": parts.scheme, "method": method, "host": parts.hostname or "", "path": parts.path or "/"}
+    names = [part.partition("=")[0] for part in parts.query.split("&") if part]
+    if names:
+        http["query"] = names[:64]
+    if size:
+        http["body_bytes"] = to_int(size)
+    return {"dst": dst, "http": http}
+
+
+def _describe_exec(question: Question, request: Request) -> Line:
+    line: Line = {"program": request.program, "argv": list(request.argv)}
+    if request.resolved and request.resolved != request.program:
+        line["path"] = request.resolved
+    return {"exec": line}
+
+
+def _describe_native(question: Question, request: Request) -> Line:
+    return {"native": {"path": request.path} if request.path else {"symbol": question.fields[6]}}
+
+
+def _describe_file(question: Question, request: Request) -> Line:
+    return {"file": {"path": request.path}}
+
+
+def _describe_audit(question: Question, request: Request) -> Line:
+    return {"audit": {"args": list(question.argv)}} if question.argv else {}
+
+
+DESCRIBERS = {
+    "connect": _describe_destination,
+    "listen": _describe_destination,
+    "dns": _describe_dns,
+    "http": _describe_http,
+    "exec": _describe_exec,
+    "native": _describe_native,
+    "file": _describe_file,
+    "audit": _describe_audit,
+}
+
+#: What a look-up function asks the name service for; the others ask for addresses of both versions.
+RECORD_TYPES = {
+    "gethostbyname": "A",
+    "gethostbyname_ex": "A",
+    "gethostbyaddr": "PTR",
+    "getnameinfo": "PTR",
 }
 
 
 def code_line(code: Code) -> Line:
     """The `code` object of a trail line."""
-    found: Line = {"file": code.file, "line": code.line}
+    found: Line = {"file": code.file, "line": code.line} if code.file else {}
     for key in ("func", "module", "package", "via"):
         value = getattr(code, key)
         if value:

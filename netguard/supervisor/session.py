@@ -1,21 +1,21 @@
 """The run's decisions: events in, commands out, no I/O, so that every way through it can be played in a test.
 
-Theory of operation. A question becomes a request (`requests`); `decide` says what the rules say; the rule's limits are charged
-for what is let through; and the outcome leaves as commands in the order in which they must happen:
+Theory of operation. A question becomes a request (`requests`); `decide` says what the rules say; the rule's limits
+are charged for what is let through; and the outcome leaves as commands in the order in which they must happen:
 
     deny              Record, Say, Reply deny
     log               Record, Reply log          (with the record's number, so that its outcome can be added)
     allow             Reply allow                (counted; a `count` line follows within a second)
     log with delay    Record, Later(Reply log)
 
-A name takes two steps: whether it may be looked up, which is recorded before any packet leaves, and whether what came back may
-be released: answers that a rule denies are taken out, and when none is left the look-up is denied after all. In a dry run a
-denial is recorded as what it would have been and let through.
+A name takes two steps: whether it may be looked up, which is recorded before any packet leaves, and whether what came
+back may be released: answers that a rule denies are taken out, and when none is left the look-up is denied after all.
+In a dry run a denial is recorded as what it would have been and let through.
 """
 
 from __future__ import annotations
 
-from netguard.core.address import canonical_host, format_ip, parse_ip
+from netguard.core.address import canonical_host, format_ip, parse_ip, special
 from netguard.core.decide import decide
 from netguard.core.limits import Meter
 from netguard.core.policy import ALLOW, DENY, LOG, Decision, Policy
@@ -26,7 +26,16 @@ from netguard.supervisor.leases import Leases
 from netguard.supervisor.lookups import NI_NUMERICHOST, NO_NAME, ROW, Answer
 from netguard.supervisor.processes import Process
 from netguard.supervisor.question import Malformed, Question, to_int
-from netguard.supervisor.requests import Context, Facts, Line, build, code_line, dns_request
+from netguard.supervisor.requests import (
+    Context,
+    Facts,
+    Line,
+    code_line,
+    describe,
+    describe_name,
+    dns_request,
+    request_of,
+)
 
 #: What a denial is called that no rule of the user's made.
 HOSTILE_RULE = "hostile-argument"
@@ -41,18 +50,13 @@ COUNTS_A_LINE = 256
 class Pending:
     """A look-up that was granted: what its answers are decided with."""
 
-    __slots__ = ("decision", "line", "name", "process", "question", "recorded", "request")
+    __slots__ = ("process", "question", "recorded", "request")
 
-    def __init__(
-        self, process: Process, question: Question, request: Request, line: Line, decision: Decision, recorded: bool
-    ) -> None:
+    def __init__(self, process: Process, question: Question, request: Request) -> None:
         self.process = process
         self.question = question
         self.request = request
-        self.line = line
-        self.decision = decision
-        self.recorded = recorded
-        self.name = question.fields[1]
+        self.recorded = False
 
 
 class Session:
@@ -74,7 +78,7 @@ class Session:
 
     def hello(self, to: int, process: Process, question: Question) -> list[Command]:
         """A guarded interpreter reports; it hears which further events the rules name."""
-        _, python, _, cwd = question.fields[:4]
+        python = question.fields[1]
         line: Line = {"kind": "coverage", "event": "process", "hooks": "on", "python": python, "proc": process.line}
         return [Record(line), Reply(to, question.number, ALLOW, *self.audit_names)]
 
@@ -85,14 +89,18 @@ class Session:
     def ask(self, to: int, process: Process, question: Question, facts: Facts, now: float) -> list[Command]:
         """May this act happen?"""
         try:
-            request, line = build(question, process, self.context, facts)
+            request = request_of(question, process, self.context, facts)
         except Malformed as error:
             return self.hostile(to, process, question, str(error))
         decision = self.http(request) if request.kind == "http" else decide(self.policy, request)
-        return self.settle(to, question, process, request, line, decision, now)
+        return self.settle(to, question, process, request, decision, now)
 
     def http(self, request: Request) -> Decision:
-        """A request that no rule speaks of takes the verdict that its connection will get."""
+        """A request that no rule speaks of takes the verdict of its connection.
+
+        That one is not made yet: what rules say of the name and port holds now, and where only an address could tell,
+        the request goes on to the look-up and the connect, which are decided in their turn.
+        """
         decision = decide(self.policy, request)
         if decision.index >= 0:
             return decision
@@ -100,15 +108,14 @@ class Session:
             "connect", request.event, host=request.host, address=request.address, port=request.port, proto="tcp",
             own=request.own, code=request.code, user=request.user, tags=request.tags, process=request.process,
         )  # fmt: skip
-        return decide(self.policy, connect)
+        decision = decide(self.policy, connect)
+        return decision if decision.index >= 0 or request.address is not None else AWAITED
 
     def hostile(self, to: int, process: Process, question: Question, why: str = "") -> list[Command]:
         """An argument that cannot be read without trusting it is denied, whatever the rules say."""
         kind, event = question.fields[:2]
         decision = Decision(DENY, HOSTILE_RULE, why or question.fields[2])
-        # The kind's own object is what could not be read, so the line says only what was tried.
-        line: Line = {"dst": {}} if kind in ("connect", "listen", "dns", "http") else {}
-        return self.refuse(to, question, process, kind, event, line, decision)
+        return self.refuse(to, question, process, Request(kind, event), decision)
 
     def lookup(self, to: int, process: Process, question: Question, now: float) -> list[Command]:
         """May this name be looked up? If so, look it up; the answers come back through `looked_up`."""
@@ -119,16 +126,13 @@ class Session:
         host = host_of(name)
         if host is None:
             return [Reply(to, question.number, ALLOW, NO_NAME[0], str(int(NO_NAME[1])), NO_NAME[2])]
-        request, line = dns_request(host, record_type(function))
+        request = dns_request(host)
         self.know(request, question, process, "socket." + EVENTS.get(function, function))
-        if is_localhost(request.host) or (function == "getnameinfo" and numbers[0] & NI_NUMERICHOST):
-            # Nothing leaves this machine: no name is asked of anybody.
-            pending = Pending(process, question, request, line, LOCAL, False)
+        if stays(request) or (function == "getnameinfo" and numbers[0] & NI_NUMERICHOST):
+            pending = Pending(process, question, request)
             return [LookUp(to, question.number, function, name, service, numbers, pending)]
-        decision = decide(self.policy, request)
-        settled = self.settle(to, question, process, request, line, decision, now)
-        return [self.begin(command, function, numbers, Pending(process, question, request, line, decision, False))
-                for command in settled]  # fmt: skip
+        settled = self.settle(to, question, process, request, decide(self.policy, request), now)
+        return [self.begin(command, function, numbers, Pending(process, question, request)) for command in settled]
 
     def begin(self, command: Command, function: str, numbers: tuple[int, ...], pending: Pending) -> Command:
         """A grant's reply becomes the look-up itself; everything else stays."""
@@ -157,9 +161,7 @@ class Session:
             done["dns"] = {"answers": answer.addresses[:64]}
         if denied is None:
             return [*records(done), Reply(task.to, task.number, ALLOW, "ok", *answer.fields)]
-        refused = self.refuse(
-            task.to, pending.question, pending.process, "dns", pending.request.event, pending.line, denied
-        )
+        refused = self.refuse(task.to, pending.question, pending.process, pending.request, denied)
         if self.dry_run:
             refused[-1] = Reply(task.to, task.number, ALLOW, "ok", *answer.fields)
         return [*records(done), *refused]
@@ -187,7 +189,7 @@ class Session:
         return Decision(DENY, decision.rule, f"{text}: {decision.why}", decision.index, decision.because)
 
     def judge_answer(self, request: Request, address: tuple[int, int] | None) -> Decision:
-        """One address that a name leads to, with everything known. The name of an address (PTR) was decided on before."""
+        """One address that a name leads to, with everything known. The name of an address was decided on before."""
         if address is None or not request.host or is_localhost(request.host):
             return LOCAL
         known = Request(
@@ -237,55 +239,69 @@ class Session:
     # Outcomes
 
     def settle(
-        self,
-        to: int,
-        question: Question,
-        process: Process,
-        request: Request,
-        line: Line,
-        decision: Decision,
-        now: float,
+        self, to: int, question: Question, process: Process, request: Request, decision: Decision, now: float
     ) -> list[Command]:
         """The commands that follow from a decision."""
         self.decisions += 1
-        if decision.verdict != ALLOW and decision.verdict != LOG:
-            return self.refuse(to, question, process, request.kind, request.event, line, decision)
-        rule = self.policy.rules[decision.index] if decision.index >= 0 else None
-        verdict, wait, why = decision.verdict, 0.0, decision.why
-        if rule is not None and rule.limits:
-            outcome, wait = self.meter.charge(rule, request, now, self.context.session, process.pid)
+        verdict, why, wait = decision.verdict, decision.why, 0.0
+        if verdict != ALLOW and verdict != LOG:
+            return self.refuse(to, question, process, request, decision)
+        limits = self.policy.rules[decision.index].limits if decision.index >= 0 else ()
+        if limits:
+            outcome, wait = self.charge(request, process, decision, now)
             if outcome == "deny":
-                over = Decision(DENY, decision.rule, f"over its limit of {rule.limits[0].text}", decision.index)
-                return self.refuse(to, question, process, request.kind, request.event, line, over)
+                over = Decision(DENY, decision.rule, f"over its limit of {limits[0].text}", decision.index)
+                return self.refuse(to, question, process, request, over)
             if outcome != "ok":
-                verdict, why = LOG, f"over its limit of {rule.limits[0].text}: {outcome}"
-        again = "again" if may_remember(request, rule is None or not rule.limits) else ""
-        reply = Reply(to, question.number, verdict, again)
+                verdict, why = LOG, f"over its limit of {limits[0].text}: {outcome}"
+        reply = Reply(to, question.number, verdict, "again" if may_remember(request, not limits) else "")
         if verdict == ALLOW:
             self.counts[decision.rule] = self.counts.get(decision.rule, 0) + 1
             return [reply]
-        record = Record(self.line(process, question, request.kind, request.event, verdict, decision.rule, why, line))
+        record = Record(self.line(process, question, request, verdict, decision.rule, why))
         return [record, Later(wait, [reply])] if wait > 0.0 else [record, reply]
 
+    def charge(self, request: Request, process: Process, decision: Decision, now: float) -> tuple[str, float]:
+        """What the matched rule's limits say, and how many seconds to wait."""
+        rule = self.policy.rules[decision.index]
+        return self.meter.charge(rule, request, now, self.context.session, process.pid)
+
     def refuse(
-        self, to: int, question: Question, process: Process, kind: str, event: str, line: Line, decision: Decision
+        self, to: int, question: Question, process: Process, request: Request, decision: Decision
     ) -> list[Command]:
         """A denial: on record, on the screen, and to the guest; in a dry run on record and let through."""
         because = decision.because or decision.why
-        record = self.line(process, question, kind, event, DENY, decision.rule, because, line)
-        if self.dry_run:
+        record = self.line(process, question, request, DENY, decision.rule, because, decision.rule != HOSTILE_RULE)
+        if self.dry_run and decision.rule != HOSTILE_RULE:
             record["verdict"], record["would"] = LOG, DENY
             return [Record(record), Reply(to, question.number, LOG, "")]
         return [Record(record), Say(record), Reply(to, question.number, DENY, decision.rule, because)]
 
     def line(
-        self, process: Process, question: Question, kind: str, event: str, verdict: str, rule: str, why: str, line: Line
+        self,
+        process: Process,
+        question: Question,
+        request: Request,
+        verdict: str,
+        rule: str,
+        why: str,
+        readable: bool = True,
     ) -> Line:
-        """One decision as a trail line."""
-        found: Line = {"kind": kind, "event": event, "layers": ["hook"], "verdict": verdict, "rule": rule, "why": why}
-        found.update(line)
+        """One decision as a trail line. What could not be read (`readable` is False) is not described."""
+        found: Line = {
+            "kind": request.kind,
+            "event": request.event,
+            "layers": ["hook"],
+            "verdict": verdict,
+            "rule": rule,
+            "why": why,
+        }
+        if question.op == "lookup":
+            found.update(describe_name(question.fields[0], request))
+        elif readable:
+            found.update(describe(question, request))
         found["proc"] = process.line
-        if question.code.file:
+        if question.code.file or question.code.via:
             found["code"] = code_line(question.code)
         if self.context.tags:
             found["tags"] = self.context.tags
@@ -293,14 +309,15 @@ class Session:
 
 
 LOCAL = Decision(ALLOW, "local", "nothing leaves this machine")
+AWAITED = Decision(ALLOW, "connection", "the connection decides")
+
+
+def stays(request: Request) -> bool:
+    """Whether a look-up asks nobody outside: this machine's own name, the name of a loopback address."""
+    address = request.address
+    return is_localhost(request.host) if address is None else special(address) == "loopback"
 
 EVENTS = {"gethostbyname_ex": "gethostbyname"}
-RECORD_TYPES = {"gethostbyaddr": "PTR", "getnameinfo": "PTR", "gethostbyname": "A", "gethostbyname_ex": "A"}
-
-
-def record_type(function: str) -> str:
-    """What a look-up function asks the name service for."""
-    return RECORD_TYPES.get(function, "A/AAAA")
 
 
 def host_of(name: str) -> str | None:

@@ -1,4 +1,4 @@
-"""What a person at the terminal sees of a run while it goes on and at its end. Writes to standard error and nowhere else."""
+"""What a person at the terminal sees of a run: denials as they come, the summary at its end. Writes to stderr alone."""
 
 from __future__ import annotations
 
