@@ -60,12 +60,13 @@ def origin_value(facet: str, request: Request) -> str | None:
     return {"package": code.package, "module": code.module, "file": code.file}.get(facet)
 
 
+def held(value: str | None, pattern: str) -> bool:
+    """Whether there is a value and the pattern matches it."""
+    return value is not None and glob(pattern, value)
+
+
 def origin(rule: Rule, request: Request) -> bool:
-    for facet, pattern in rule.origin:
-        value = origin_value(facet, request)
-        if value is None or not glob(pattern, value):
-            return False
-    return True
+    return all(held(origin_value(facet, request), pattern) for facet, pattern in rule.origin)
 
 
 def user(rule: Rule, request: Request) -> bool:
@@ -77,11 +78,7 @@ def process(rule: Rule, request: Request) -> bool:
 
 
 def tags(rule: Rule, request: Request) -> bool:
-    for key, pattern in rule.tags:
-        value = request.tags.get(key)
-        if value is None or not glob(pattern, value):
-            return False
-    return True
+    return all(held(request.tags.get(key), pattern) for key, pattern in rule.tags)
 
 
 def short(text: str) -> str:
@@ -100,14 +97,15 @@ def differs(value: str, patterns: tuple[str, ...]) -> str:
 
 
 def pairs_differ(pairs: tuple[tuple[str, str], ...], value_of: Callable[[str], str | None]) -> str:
-    """The wording of the first pair that does not hold."""
-    for key, pattern in pairs:
-        value = value_of(key)
-        if value is None:
-            return f"{key} is not set"
-        if not glob(pattern, value):
-            return f"{key} {short(value)} is not {pattern}"
-    return ""
+    """The wording of each pair that does not hold."""
+    found = [(key, value_of(key), pattern) for key, pattern in pairs]
+    return "; ".join(
+        [f"{key} {pair_differs(value, pattern)}" for key, value, pattern in found if not held(value, pattern)]
+    )
+
+
+def pair_differs(value: str | None, pattern: str) -> str:
+    return "is not set" if value is None else f"{short(value)} is not {pattern}"
 
 
 def program_differs(rule: Rule, request: Request) -> str:

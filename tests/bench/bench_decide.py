@@ -64,9 +64,7 @@ def requests_of(size: int, random: Random) -> list[Request]:
         if place % 8 < 4:
             requests.append(Request("dns", "socket.getaddrinfo", host=name))
         else:
-            requests.append(
-                Request("connect", "socket.connect", names=(name,), address=inside, port=443, proto="tcp")
-            )
+            requests.append(Request("connect", "socket.connect", names=(name,), address=inside, port=443, proto="tcp"))
     return requests
 
 

@@ -55,7 +55,8 @@ def test_every_spelling_of_ipv4_is_one_address(value: int, data: st.DataObject) 
 
 @given(V4, st.data())
 def test_every_ipv6_that_holds_ipv4_is_it(value: int, data: st.DataObject) -> None:
-    held = [0xFFFF << 32 | value, 0x64FF9B << 96 | value, 0x2002 << 112 | value << 80 | data.draw(st.integers(0, 2**80 - 1))]
+    rest = data.draw(st.integers(0, 2**80 - 1))
+    held = [0xFFFF << 32 | value, 0x64FF9B << 96 | value, 0x2002 << 112 | value << 80 | rest]
     if value > 1:
         held.append(value)
     for number in held:

@@ -1,0 +1,116 @@
+"""The words of an explanation: a person reads why each rule did not match."""
+
+from __future__ import annotations
+
+import pytest
+
+from netguard.core.explain import explain
+from netguard.core.policy import NET, Policy, Rule, Target
+from netguard.core.request import Request
+from tests.core.policies import ask, policy
+
+EXEC = Request("exec", program="/bin/sh", resolved="/usr/bin/dash", argv=("sh", "-c", "x" * 100))
+
+WORDS = [
+    ("allow dns", {}, "connect a.example:443", "kind: connect is not dns"),
+    ("allow dns,audit:exec", {}, "connect a.example:443", "kind: connect is not dns or audit:exec"),
+    ("allow audit:exec", {}, "audit:compile", "event: the rule does not name compile"),
+    ("allow any api.openai.com", {}, "connect evil.com:443", "to: evil.com is not api.openai.com"),
+    ("allow any *.openai.com", {}, "connect evil.com:443", "to: evil.com is not below openai.com"),
+    ("allow any evil.com:443", {}, "connect evil.com:80", "to: port 80 is not 443"),
+    ("allow any evil.com:443,8000-8100", {}, "connect evil.com:80", "to: port 80 is not 443 or 8000-8100"),
+    ("allow any evil.com:443", {}, "connect evil.com", "to: port none is not 443"),
+    ("allow any a b evil.com:443 c d", {}, "connect evil.com:80",
+     "to: port 80 is not 443; evil.com is not a; evil.com is not b; and 2 more"),
+    ("allow any 10.0.0.0/8", {}, "connect 11.0.0.1:80", "to: 11.0.0.1 is not in 10.0.0.0/8"),
+    ("allow any 10.0.0.0/8", {}, "connect evil.com:80", "to: the address is not known, so not 10.0.0.0/8"),
+    ("allow any @public", {}, "connect evil.com:80", "to: the address is not known, so not @public"),
+    ("allow any @public", {}, "connect 10.0.0.1:80", "to: 10.0.0.1 is private, not public"),
+    ("allow any @self", {}, "connect 127.0.0.1:80", "to: 127.0.0.1 is no socket of this run's own"),
+    ("allow any unix:/x", {}, "connect unix:/y", "to: '/y' is not /x"),
+    ("allow any unix:/x", {}, "connect 127.0.0.1:80", "to: 127.0.0.1 is no unix socket"),
+    ("allow any a", {}, "connect unix:/y", "to: /y is not a"),
+    ("deny any evil.com:25", {}, "dns evil.com", "to: the port is not known yet"),
+    ("allow listen @loopback", {}, "listen 0.0.0.0:80", "to: listening on every interface is more than this net; "),
+    ("allow exec @self", {}, "exec sh", "to: a request of kind exec has no destination"),
+    ("allow any", {"proto": ("udp",)}, "connect 1.2.3.4:53", "proto: 'tcp' is not udp"),
+    ("allow any", {"direct": True}, "connect a:1", "direct: this is no connect to an address that was never looked up"),
+    ("allow any", {"program": ("sh",)}, "dns a", "program: a dns starts no program"),
+    ("allow any", {"program": ("sh", "bash")}, "exec curl -s", "program: 'curl' is not sh or bash"),
+    ("allow any", {"args": ("a", "b", "c", "d", "e")}, "exec curl -s",
+     "args: 'curl -s' is not a or b or c or d or 1 more"),
+    ("allow any", {"origin": (("package", "x"),)}, "dns a", "from: package nothing is not x"),
+    ("allow any", {"origin": (("line", "1"),)}, "dns a", "from: line is not set"),
+    ("allow any", {"user": ("ci",)}, "dns a", "user: nothing is not ci"),
+    ("allow any", {"process": ("python*",)}, "dns a", "process: nothing is not python*"),
+    ("allow any", {"tags": (("job", "7"),)}, "dns a", "tags: job is not set"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("rule", "facets", "request_", "why"), WORDS)
+def test_why_a_rule_does_not_match(rule: str, facets: dict[str, object], request_: str, why: str) -> None:
+    rows = explain(policy((rule, facets)), ask(request_))
+    assert [matched for _, matched, _ in rows] == [False]
+    assert rows[0][2] == why or (why.endswith("; ") and rows[0][2].startswith(why))
+
+
+def test_name_that_grants_no_private_address_says_so() -> None:
+    request = ask("connect a.example:80", address=(4, 10 << 24))
+    why = explain(policy("allow any a.example"), request)[0][2]
+    assert why == "to: a.example is at a private address, which a name does not grant: private: true is not set"
+
+
+def test_resolved_program_and_long_arguments_are_shown() -> None:
+    rules = policy(("allow exec", {"program": ("bash",)}), ("allow exec", {"args": ("y",)}))
+    whys = [why for _, _, why in explain(rules, EXEC)]
+    assert whys[0] == "program: '/bin/sh' ('/usr/bin/dash') is not bash"
+    assert whys[1].startswith("args: 'sh -c xxx")
+    assert len(whys[1]) < 100
+
+
+def test_tag_that_differs_is_shown() -> None:
+    rules = policy(("allow any", {"tags": (("a", "1"), ("job", "7"))}))
+    why = explain(rules, ask("dns x", tags={"a": "1", "job": "8"}))[0][2]
+    assert why == "tags: job '8' is not 7"
+
+
+def test_walk_ends_at_the_first_match() -> None:
+    rows = explain(policy("deny any b", "allow any a", "deny any"), ask("connect a:1"))
+    assert [(rule.index, matched, why) for rule, matched, why in rows] == [
+        (0, False, "to: a is not b"),
+        (1, True, "matched"),
+    ]
+
+
+def test_match_says_that_only_a_lookup_is_granted() -> None:
+    rows = explain(policy("allow any 10.0.0.0/8"), ask("dns a"))
+    assert rows[0][1:] == (True, "granted no more than a look-up: the addresses decide")
+
+
+def test_match_by_name_grants_more_than_a_lookup() -> None:
+    rows = explain(policy("allow any 10.0.0.0/8 a"), ask("dns a"))
+    assert rows[0][1:] == (True, "matched")
+
+
+def test_unknown_verdict_says_that_it_denies() -> None:
+    rows = explain(policy("ask any"), ask("dns a"))
+    assert rows[0][1:] == (True, "matched; its verdict 'ask' is not known, so it denies")
+
+
+def test_rows_are_those_of_the_name_that_decided() -> None:
+    rules = policy("allow connect a.example", "deny connect b.example")
+    rows = explain(rules, ask("connect 93.184.216.34:1", names=("a.example", "b.example")))
+    assert [(rule.index, matched) for rule, matched, _ in rows] == [(0, False), (1, True)]
+
+
+def test_nothing_is_explained_by_no_rules() -> None:
+    assert explain(Policy(()), ask("dns a")) == []
+
+
+def test_destination_and_net_without_words_are_still_explained() -> None:
+    rules = Policy((Rule(0, "allow", "x", kinds=("connect",), to=(Target(NET, (4, 8, 10)), Target("host", "h"))),))
+    unknown = "to: the address is not known, so not the net; nothing known is not h"
+    assert explain(rules, Request("connect"))[0][2] == unknown
+    assert explain(rules, Request("connect", address=(4, 1)))[0][2] == "to: 0.0.0.1 is not in the net; 0.0.0.1 is not h"
+    empty = Policy((Rule(0, "allow", "x", kinds=("connect",), to=()),))
+    assert explain(empty, Request("connect"))[0][2] == "to: it lists nothing"
