@@ -44,10 +44,11 @@ def kind_of(node: Node) -> str:
         raise wrong(node, f"'{word}' is no kind: {PARTLY[word]}")
     if word.startswith(AUDIT):
         return audit_event(node, word)
-    near = nearest(word, ["any", *KINDS, *ALIASES])
+    dotted = "." in word or "/" in word  # an event's name; many of those are alike
+    near = nearest(word, ["any", *KINDS, *ALIASES], 0.9 if dotted else 0.6)
     if near:
         raise wrong(node, f"unknown kind '{word}'; did you mean '{near}'?")
-    if "." in word or "/" in word:
+    if dotted:
         raise wrong(node, f"unknown kind '{word}'; an audit event that is no kind is written '{AUDIT}{word}'")
     raise wrong(node, f"unknown kind '{word}'{meant(word, ('any', *KINDS, AUDIT + 'NAME'))}")
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import os
 
-from netguard.core.address import canonical_host, parse_ip
+from netguard.core.address import parse_host, parse_ip
 from netguard.core.request import KINDS, Code, Request
 from netguard.errors import PolicyError
 from netguard.policy.node import TEXT, Node, Source, meant, wrong
@@ -28,13 +28,10 @@ CODE_FIELDS = {"package": "package", "module": "module", "file": "file", "functi
 
 def host_fields(host: str) -> dict[str, object]:
     """`address` or `host` of a request, from either's spelling."""
-    address = parse_ip(host)
-    if address is not None:
-        return {"address": address}
-    name = canonical_host(ascii_name(host))
-    if name is None:
+    found = parse_host(ascii_name(host))
+    if found is None:
         raise BadTarget(f"'{host}' is neither a host name nor an address")
-    return {"host": name}
+    return {"host": found} if isinstance(found, str) else {"address": found}
 
 
 def known_address(words: list[str], fields: dict[str, object]) -> dict[str, object]:

@@ -103,8 +103,8 @@ def complaint(node: Node, message: str, offset: int = 0, length: int | None = No
     quote = 1 if length is not None and line[node.column - 1 : node.column] in ("'", '"') else 0
     column, length = node.column + offset + quote, node.length if length is None else length
     if not line:
-        return f"{node.place()}: {message}"
-    return f"{node.source.shown}:{node.line}:{column}: {message}\n{excerpt(line, column, length)}"
+        return printable(f"{node.place()}: {message}")
+    return printable(f"{node.source.shown}:{node.line}:{column}: {message}") + "\n" + excerpt(line, column, length)
 
 
 def wrong(node: Node, message: str, offset: int = 0, length: int | None = None) -> PolicyError:
@@ -112,12 +112,12 @@ def wrong(node: Node, message: str, offset: int = 0, length: int | None = None) 
     return PolicyError(complaint(node, message, offset, length))
 
 
-def nearest(word: str, words: Iterable[str]) -> str:
+def nearest(word: str, words: Iterable[str], likeness: float = 0.6) -> str:
     """The word among these that was probably meant, or ""."""
     from difflib import get_close_matches  # only on the way to an error: it takes 5 ms to import
 
     by_lower = {each.lower(): each for each in words}
-    found = get_close_matches(word.lower(), by_lower, 1, 0.6)
+    found = get_close_matches(word.lower(), by_lower, 1, likeness)
     return by_lower[found[0]] if found else ""
 
 

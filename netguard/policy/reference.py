@@ -20,13 +20,13 @@ OPENING = """\
 <!-- Made by `python -m netguard.policy.reference`; change `netguard/policy/schema.py` instead. -->
 
 **What a rule can hold code to.** Destinations, and whether programs may be started at all, hold for all code where the
-kernel's wall is on. `from`, `program` and `args` are known from what the guest's Python says of itself: true for code that
-does not evade, and no more. `netguard check` marks grants that rest on them, and `--strict` refuses them.
+kernel's wall is on. `from`, `program` and `args` are known from what the guest's Python says of itself: true for code
+that does not evade, and no more. `netguard check` marks grants that rest on them, and `--strict` refuses them.
 
-A rule file is YAML, TOML (`.toml`) or JSON (`.json`) with the same keys; any other name is read as YAML. Rules are tried
-from the top, **the first that matches wins**, and if none does, `default` holds. Every key is in a table below. A key
-that is not, or that this version does not build, is an error and never ignored. In YAML, values that begin with `@`, `*`
-or `%` must be quoted; anchors, aliases and tags are not used.
+A rule file is YAML, TOML (`.toml`) or JSON (`.json`) with the same keys; any other name is read as YAML. Rules are
+tried from the top, **the first that matches wins**, and if none does, `default` holds. Every key is in a table below. A
+key that is not, or that this version does not build, is an error and never ignored. In YAML, values that begin with
+`@`, `*` or `%` must be quoted; anchors, aliases and tags are not used.
 """
 
 DESTINATIONS = """\
@@ -49,9 +49,10 @@ deny it. A grant by address lets a name be looked up, and decides on the answers
 """
 
 LIMITS = """\
-A rate is a number, a slash and a unit: {units}; `500/run` counts over the whole run. One mapping may count both; a list
-of mappings sets several. `per` is {per} or `tag:NAME`. The one too many is denied, logged, or delayed, as `over` says; it
-never goes on to the next rule.
+A rate is a number, a slash and a unit: {units}; `500/run` counts over the whole run.
+One mapping may count both; a list of mappings sets several. The one too many is denied, logged or delayed, as `over`
+says; it never goes on to the next rule. `per` is
+{per} or `tag:NAME`.
 """
 
 TESTS = """\
@@ -61,6 +62,10 @@ Every file's tests run at `netguard check` and before every run, against that fi
 ```
 {grammar}
 ```
+
+`at` says which address the name has. What is known of who asks may stand in brackets before it:
+`[user=ci process=/usr/bin/python3 tags.job=7 from.package=requests own]`; `own` says that the destination is a socket
+which the run itself listens on.
 """
 
 
@@ -73,7 +78,7 @@ def rows(keys: dict[str, Key], facets: bool = False) -> str:
     lines = ["| key | value | applies to | meaning |", "|---|---|---|---|"] if facets else []
     lines = lines or ["| key | value | meaning |", "|---|---|---|"]
     for key in keys.values():
-        meaning = f"*Not in this version:* {key.refused}." if key.refused else key.meaning
+        meaning = f"*Not in this version;* it {key.refused}." if key.refused else key.meaning
         applies = [", ".join(key.kinds) if key.kinds != KINDS else "all"] if facets else []
         lines.append("| " + " | ".join([f"`{key.name}`", key.shape, *applies, cell(meaning)]) + " |")
     return "\n".join(lines)

@@ -6,7 +6,7 @@ will spell differently must come out the same here, so addresses and names go th
 
 from __future__ import annotations
 
-from netguard.core.address import RANGES, canonical_host, format_ip, parse_ip
+from netguard.core.address import RANGES, canonical_host, format_ip, parse_host, parse_ip
 from netguard.core.policy import HOST, NET, PUBLIC, SELF, SUFFIX, UNIX, Target
 from netguard.policy.schema import METADATA_NAMES
 
@@ -133,8 +133,8 @@ def parse_target(text: str) -> Target:
     if "/" in found:
         network, _, length = found.rpartition("/")
         return Target(NET, parse_net(network, length, text), ports, text)
-    address = parse_ip(found)
-    if address is not None:
+    address = parse_host(found)
+    if isinstance(address, tuple):
         return Target(NET, (address[0], BITS[address[0]], address[1]), ports, text)
     if ":" in found:
         raise BadTarget(f"'{found}' is no address; with a port, an IPv6 address stands in brackets")
