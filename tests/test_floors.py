@@ -44,7 +44,7 @@ FLOORS = {
     "trail": Floor("core errors paths", "writes and reads lines; must not know why a line was written"),
     "supervisor": Floor("core policy trail errors paths denied", "joins the parts; prints nothing"),
     "views": Floor("core policy trail supervisor errors paths", "show what is on record; they decide nothing"),
-    "commands": Floor("core policy trail supervisor views errors paths denied", "the top: what a person calls"),
+    "commands": Floor("core policy trail supervisor views errors paths denied __init__", "what a person calls"),
     "__init__": Floor("denied", "what a guest pays that imports netguard to catch `Denied`", frozenset()),
     "__main__": Floor("commands", "the door to the commands"),
     "sitecustomize": Floor("shim", "runs first in every interpreter that is guarded", FREE | {"sitecustomize"}),
