@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import importlib
 import sys
-from typing import Protocol
 
-from netguard.errors import NetguardError
+from netguard.errors import NetguardError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
+    from typing import NoReturn, Protocol
 
+    class Subcommand(Protocol):
+        """What each module of this package has."""
 
-class Subcommand(Protocol):
-    """What each module of this package has."""
+        SUMMARY: str
 
-    SUMMARY: str
+        def add_arguments(self, parser: ArgumentParser) -> None:
+            """Declares the command's options."""
 
-    def add_arguments(self, parser: ArgumentParser) -> None:
-        """Declares the command's options."""
+        def run(self, args: Namespace) -> int:
+            """Does the work; returns the exit status. Raises NetguardError."""
 
-    def run(self, args: Namespace) -> int:
-        """Does the work; returns the exit status. Raises NetguardError."""
 
 
 #: name -> what it does, in the order of the help. Each is a module of this package, loaded when it is asked for.
@@ -70,7 +70,8 @@ def main(words: list[str] | None = None) -> int:
         return run(first, words[1:])
     except NetguardError as error:
         print(f"netguard: {error}", file=sys.stderr)
-        return error.exit_code
+        # Only `run` has to leave the guest's own statuses alone; elsewhere a wrong command line is 2, as everywhere.
+        return 2 if type(error) is UsageError and first != "run" else error.exit_code
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
@@ -81,9 +82,23 @@ def run(name: str, words: list[str]) -> int:
     """Parses one command's options and runs it."""
     from argparse import ArgumentParser, RawDescriptionHelpFormatter
 
+    class Parser(ArgumentParser):
+        """argparse's own, with our way of saying what is wrong."""
+
+        def error(self, message: str) -> NoReturn:
+            raise UsageError(f"{message}; netguard {name} --help tells more")
+
     command: Subcommand = importlib.import_module(f"netguard.commands.{name}")
-    parser = ArgumentParser(
-        prog=f"netguard {name}", description=command.__doc__, formatter_class=RawDescriptionHelpFormatter
+    # A width of our own: argparse would import `shutil` to ask for one, also where no help is shown.
+    parser = Parser(
+        prog=f"netguard {name}",
+        description=command.__doc__,
+        formatter_class=lambda prog: RawDescriptionHelpFormatter(prog, width=80),
     )
     command.add_arguments(parser)
-    return command.run(parser.parse_args(words))
+    # Only `run` has a guest, whose words are not ours to read.
+    split = getattr(command, "split", None)
+    words, guest = split(words) if split is not None else (words, [])
+    args = parser.parse_args(words)
+    args.guest = guest
+    return command.run(args)

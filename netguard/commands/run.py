@@ -31,6 +31,11 @@ SUMMARY = "run a script, module or command under guard"
 #: What is watched when nobody says what is allowed.
 DEFAULT_RULES = "audit"
 
+#: Options that take the next word as their value.
+VALUED = frozenset(
+    ("--rules", "--log", "--log-fd", "--default", "--session", "--tag", "--wall", "--keep-fd", "--status-fd")
+)
+
 #: Crockford's base 32: no letter that is read as another.
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
@@ -53,7 +58,21 @@ def add_arguments(parser: ArgumentParser) -> None:
     option("--keep-fd", action="append", type=int, default=[], metavar="N", help="let the guest have this descriptor")
     option("--status-fd", type=int, metavar="N", help="say there whose the exit status is: guest or netguard")
     option("--quiet", action="store_true", help="no summary and no lines about denials")
-    option("guest", nargs="...", metavar="script.py …", help="the guest and its arguments")
+    parser.usage = "netguard run [options] script.py ARG… | -m MODULE ARG… | -c CODE ARG… | -- COMMAND ARG…"
+
+
+def split(words: list[str]) -> tuple[list[str], list[str]]:
+    """Returns netguard's own words and the guest's, which begin at the first that is no option of ours.
+
+    argparse cannot: it would take the guest's options for ours, or `-m` for one that it does not know.
+    """
+    at = 0
+    while at < len(words):
+        word = words[at]
+        if word in ("-", "--") or word[:2] in ("-m", "-c") or not word.startswith("-"):
+            break
+        at += 2 if word in VALUED else 1
+    return words[:at], words[at:]
 
 
 def run(args: Namespace) -> int:
@@ -85,6 +104,7 @@ def guarded(args: Namespace) -> tuple[Change, int]:
     from netguard.supervisor.processes import user_name
     from netguard.supervisor.requests import Context
     from netguard.supervisor.session import Session
+    from netguard.trail.line import warm
     from netguard.views.screen import Screen
 
     tags = tags_of(args)
@@ -112,6 +132,7 @@ def guarded(args: Namespace) -> tuple[Change, int]:
     pid = guest.start(wanted, environment(address, run), mask, tuple(args.keep_fd))
     try:
         inbox = signals.Inbox()
+        warm()  # the fast encoder, while the guest's interpreter starts; until here the slow one wrote
         guest.let_go(wanted.fds)
         end = loop.serve(pid, inbox, must_report=wanted.is_python)
     except BaseException:
@@ -169,13 +190,13 @@ def open_log(args: Namespace, run: str) -> tuple[Writer, str]:
         raise UsageError("--log and --log-fd: give one of them")
     fd = 1 if args.log == "-" else args.log_fd
     if fd is not None:
-        return open_stream(fd, run, redactor=redactor), ""
+        return open_stream(fd, run, redactor=redactor, warm=False), ""
     path = args.log
     if not path:
         folder = run_dir(run)
         os.makedirs(folder, mode=0o700)
         path = os.path.join(folder, "trail.jsonl")
-    return open_trail(path, run, redactor=redactor), path
+    return open_trail(path, run, redactor=redactor, warm=False), path
 
 
 def environment(address: str, run: str) -> dict[str, str]:

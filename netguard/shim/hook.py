@@ -73,9 +73,9 @@ class Witness:
         if event in _STARTS and getattr(lines, "popen", False):
             event, lines.popen = "subprocess.Popen", False
         answer = self.channel.ask("ask", (kind, event, proto, host, port, path, program, *origin.here(3), *argv))
-        verdict, lines.seq = answer[0], answer[1]
-        if verdict != "allow" and verdict != "log":
+        if answer[0] != "allow" and answer[0] != "log":
             raise denied(kind, path if kind == "http" else destination(act), answer[2], answer[3])
+        lines.seq = answer[1]  # "0" where there is no line
         if answer[2] == "again":
             self.remember(kind, host, port, path)
 

@@ -32,8 +32,10 @@ def start() -> None:
     argv = [part for part in map(exact.text, getattr(sys, "orig_argv", sys.argv)) if type(part) is str]
     cwd = getcwd().replace("\0", "")
     wanted = channel.ask("hello", (VERSION, sys.version.split()[0], sys.executable or "", cwd, *argv))
+    if wanted[0] != "allow":
+        raise RuntimeError(f"the supervisor does not start this interpreter: {wanted[-1]}")
     # Events that rules name as `audit:NAME`; the hook looks them up in the same dict.
-    for event, row in watched(frozenset(wanted[1:])).items():
+    for event, row in watched(frozenset(wanted[2:])).items():
         witness.rows.setdefault(event, (row[0], arguments.READERS[row[1]]))
 
 

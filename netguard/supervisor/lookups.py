@@ -7,9 +7,9 @@ through a queue to the loop, which decides on the answers before it releases the
 
 from __future__ import annotations
 
+import _socket as socket  # without the enums of `socket`, which would only have to be made plain again
 import _thread
 import os
-import socket
 from collections import deque
 
 #: At once; a ninth look-up waits. Each is a thread in libc.

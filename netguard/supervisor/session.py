@@ -79,7 +79,7 @@ class Session:
     def hello(self, to: int, process: Process, question: Question) -> list[Command]:
         """A guarded interpreter reports; it hears which further events the rules name."""
         python = question.fields[1]
-        line: Line = {"kind": "coverage", "event": "process", "hooks": "on", "python": python, "proc": process.line}
+        line: Line = {"kind": "policy", "event": "process", "hooks": "on", "python": python, "proc": process.line}
         return [Record(line), Reply(to, question.number, ALLOW, *self.audit_names)]
 
     def reopened(self, process: Process, why: str) -> list[Command]:
