@@ -76,20 +76,33 @@ class Channel:
         line = self._line()
         if line.busy:
             # A signal handler interrupted this thread's own question; the answer on its line is not for us.
-            line = self._open(getpid(), "")
-        line.busy = True
+            return self._exchange(self._open(getpid(), ""), op, fields)
         try:
-            line.count += 1
-            number = str(line.count)
+            return self._exchange(line, op, fields)
+        except (BrokenPipeError, ConnectionResetError):
+            # Cut off: somebody wrote to our descriptor. The supervisor hears why this is a second line.
+            line = self.lines.line = self._open(getpid(), "the channel was written to by others, or broke")
+        try:
+            return self._exchange(line, op, fields)
+        except OSError as error:
+            raise Lost(str(error)) from None
+
+    def _exchange(self, line: Connection, op: str, fields: tuple[str, ...]) -> list[str]:
+        """One question and its answer on one line. Raises BrokenPipeError when the line has ended, Lost otherwise."""
+        line.busy = True
+        line.count += 1
+        number = str(line.count)
+        try:
             line.sock.send(pack((op, number, *fields)), _NOSIGNAL)
             frame = line.sock.recv(MAX_FRAME)
             if not frame:
-                raise OSError("the supervisor has hung up")
+                raise BrokenPipeError(32, "the supervisor has hung up")
             answer = unpack(frame)
         except BaseException as error:
-            # Also for KeyboardInterrupt from a handler that ran in between: the answer would arrive for the next
-            # question.
+            # Also for KeyboardInterrupt from a handler that ran in between: the answer would come to the next question.
             self._drop(line)
+            if isinstance(error, (BrokenPipeError, ConnectionResetError)):
+                raise
             if isinstance(error, (OSError, ValueError)):
                 raise Lost(str(error)) from None
             raise

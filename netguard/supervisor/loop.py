@@ -6,8 +6,7 @@ becomes a denial; so does the answer to whoever does not keep to the protocol, a
 
 from __future__ import annotations
 
-# The C halves of `socket` and `signal`: the same functions without the 9 ms that their enums cost at start-up.
-import _signal as signal
+# The C half of `socket`: the same class without the enums, which cost 4 ms at start-up.
 import _socket as socket
 import os
 import select
@@ -15,7 +14,6 @@ import sys
 import time
 from heapq import heappop, heappush
 
-# The C half of `socket`: the same class without the enums, which cost 4 ms at start-up.
 from netguard.core.policy import ALLOW, DENY
 from netguard.core.wire import MAX_FRAME, VERSION, pack
 from netguard.errors import TrailError
