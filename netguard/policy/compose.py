@@ -173,9 +173,11 @@ def in_order(roots: list[Document]) -> list[Document]:
     found: dict[int, Document] = {}
 
     def add(document: Document) -> None:
+        if id(document) in found:
+            return  # and so are its includes; walking them again would double the work with each level
         for include in document.includes:
             add(include)
-        found.setdefault(id(document), document)
+        found[id(document)] = document
 
     for root in roots:
         add(root)

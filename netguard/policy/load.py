@@ -259,6 +259,8 @@ def find(named: str, folder: str = "") -> tuple[str, str]:
             what = "rule pack" if named.startswith(PACK) else "rule file or pack"
             raise PolicyError(f"there is no {what} '{bare}'{hint} (packs: {', '.join(pack_names())})")
     path = os.path.join(folder, named)
+    if bare in pack_names() and not os.path.exists(path):
+        raise PolicyError(f"{path}: there is no such file; the pack is written {PACK}{bare}")
     return (path if folder else named), path
 
 

@@ -110,7 +110,7 @@ def bounds() -> str:
         "files": f"{schema.MAX_FILES}",
         "rules": f"{schema.MAX_RULES:,}",
         "rules without `to`": f"{schema.MAX_WITHOUT_TO}",
-        "destinations in a list or in `to`": f"{schema.MAX_ENTRIES:,}",
+        "destinations of a file and its lists": f"{schema.MAX_ENTRIES:,}",
         "tests in a file": f"{schema.MAX_TESTS:,}",
         "a text": f"{schema.MAX_TEXT:,} characters",
         "a rule's name": f"{schema.MAX_NAME} characters",

@@ -6,8 +6,8 @@ import os
 
 from netguard.core.policy import Target
 from netguard.errors import PolicyError
-from netguard.policy.node import LIST, MAP, Node, complaint, meant, wrong
-from netguard.policy.schema import BUILTIN, FORMATS, LIST_KEYS, MAX_ENTRIES, MAX_LIST_FILE
+from netguard.policy.node import MAP, Node, complaint, meant, wrong
+from netguard.policy.schema import BUILTIN, FORMATS, LIST_KEYS, MAX_DEPTH, MAX_ENTRIES, MAX_LIST_FILE
 from netguard.policy.shape import choice, entries, items, known, text
 from netguard.policy.target import BadTarget, builtin_targets, parse_ports, parse_target, with_ports
 
@@ -19,30 +19,41 @@ class Scope:
 
     nodes:  the file's own lists by name, (key, value).
     above:  the scopes of its includes; the last that has a name wins.
+    made:   destinations held so far. A list that several rules share counts once; joined or with ports it is new.
     used:   names that a rule asked for, so that `check` can speak of the others.
     """
 
     def __init__(self, nodes: dict[str, tuple[Node, Node]], above: tuple[Scope, ...] = ()) -> None:
         self.nodes = nodes
-        self.above = above
+        self.visible: dict[str, Scope] = {}
+        for scope in above:
+            self.visible.update(scope.visible)
+        self.visible.update(dict.fromkeys(nodes, self))
+        self.made = 0
         self.used: set[str] = set()
         self.ready: dict[str, tuple[Target, ...]] = {}
         self.open: list[str] = []
 
     def names(self) -> list[str]:
-        return [*BUILTIN, *self.nodes, *[name for scope in self.above for name in scope.nodes]]
+        return [*BUILTIN, *self.visible]
+
+    def keep(self, targets: tuple[Target, ...], node: Node) -> tuple[Target, ...]:
+        """The same, counted: a file of a few lines could otherwise join a long list with itself until memory ends."""
+        self.made += len(targets)
+        if self.made > MAX_ENTRIES:
+            raise wrong(node, f"this brings the destinations of this file to more than {MAX_ENTRIES:,}")
+        return targets
 
     def targets(self, node: Node) -> tuple[Target, ...]:
         """The destinations that a `to` or a list names. Raises PolicyError with the place of a wrong one."""
-        if node.kind != LIST:
-            return self.destination(node)
+        entries = items(node, "a list of destinations")
+        if len(entries) == 1:
+            return self.destination(entries[0])
         found: dict[tuple[object, ...], Target] = {}
-        for item in items(node, "a list of destinations"):
+        for item in entries:
             for target in self.destination(item):
                 found.setdefault((target.form, target.value, target.ports), target)
-        if len(found) > MAX_ENTRIES:
-            raise wrong(node, f"more than {MAX_ENTRIES:,} destinations")
-        return tuple(found.values())
+        return self.keep(tuple(found.values()), node)
 
     def destination(self, node: Node) -> tuple[Target, ...]:
         """One entry: a destination, or all those of the @list it names."""
@@ -55,7 +66,7 @@ class Scope:
             if not colon:
                 return targets
             ports = parse_ports(ports_text, len(name) + 2)
-            return tuple([with_ports(target, ports, written) for target in targets])
+            return self.keep(tuple([with_ports(target, ports, written) for target in targets]), node)
         except BadTarget as error:
             part = (error.offset, error.length) if error.length else (0, None)
             raise wrong(node, str(error), *part) from None
@@ -64,14 +75,18 @@ class Scope:
         """The destinations of @name, asked for at this node."""
         if name in BUILTIN:
             return builtin_targets(name)
-        if name not in self.nodes:
-            for scope in reversed(self.above):
-                if name in scope.names():
-                    return scope.named(name, node)
+        scope = self.visible.get(name)
+        if scope is None:
             raise wrong(node, f"there is no list '@{name}'{meant('@' + name, ['@' + each for each in self.names()])}")
+        return scope.own(name, node)
+
+    def own(self, name: str, node: Node) -> tuple[Target, ...]:
+        """The destinations of one of the file's own lists, asked for at this node."""
         self.used.add(name)
         if name in self.open:
             raise wrong(node, f"the list '@{name}' holds itself: {' > '.join([*self.open, name])}")
+        if len(self.open) >= MAX_DEPTH:
+            raise wrong(node, f"lists within lists, more than {MAX_DEPTH} deep")
         if name not in self.ready:
             self.open.append(name)
             self.ready[name] = self.read(self.nodes[name][1])
@@ -79,7 +94,7 @@ class Scope:
         return self.ready[name]
 
     def read(self, node: Node) -> tuple[Target, ...]:
-        """The destinations of one of the file's own lists, written out or in a file."""
+        """The destinations of a list, written out or in a file."""
         if node.kind != MAP:
             return self.targets(node)
         from netguard.policy.lists import read_list
@@ -98,9 +113,7 @@ class Scope:
             raise PolicyError(f"{complaint(keys['file'][1], 'this list cannot be used')}\n{error}") from None
         if not found:
             raise wrong(keys["file"][1], "this list is empty; a rule with it would match nothing")
-        if len(found) > MAX_ENTRIES:
-            raise wrong(keys["file"][1], f"more than {MAX_ENTRIES:,} destinations")
-        return found
+        return self.keep(found, keys["file"][1])
 
 
 def scope_of(node: Node | None, above: tuple[Scope, ...]) -> Scope:

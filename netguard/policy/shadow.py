@@ -77,10 +77,8 @@ class Wide:
         """CERTAIN if the later rule can never match, PUBLIC_ONLY if it can for private addresses only, else ""."""
         if not same_kinds(self.rule, later) or not asks_no_more(self.rule, later):
             return ""
-        if self.rule.to is None:
-            return CERTAIN
-        if later.to is None:
-            return ""
+        if self.rule.to is None or later.to is None:
+            return CERTAIN if self.rule.to is None else ""
         hows = {self.cover_entry(later, target) for target in later.to}
         return "" if "" in hows else PUBLIC_ONLY if PUBLIC_ONLY in hows else CERTAIN
 

@@ -92,7 +92,9 @@ def test_same_destination_twice_is_once(tmp_path: Path) -> None:
 
 def test_included_lists_are_seen_and_the_last_wins(tmp_path: Path) -> None:
     for name in "one", "two":
-        (tmp_path / f"{name}.yaml").write_text(f"version: 1\nlists: {{a: {name}.example, {name}: only.{name}.example}}\n")
+        (tmp_path / f"{name}.yaml").write_text(
+            f"version: 1\nlists: {{a: {name}.example, {name}: only.{name}.example}}\n"
+        )
     rule = load(tmp_path, "  b: ['@a', '@one']\n", "'@b'", "include: [one.yaml, two.yaml]\n")
     assert shown(rule) == [("two.example", None), ("only.one.example", None)]
 
@@ -133,7 +135,35 @@ def test_wrong_list_is_refused(lists: str, to: str, message: str, tmp_path: Path
 def test_too_many_entries_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scope, "MAX_ENTRIES", 3)
     (tmp_path / "bad.txt").write_text("a.example\nb.example\n")
-    with pytest.raises(PolicyError, match="more than 3 destinations"):
-        load(tmp_path, "  a: {file: bad.txt, format: domains}\n", "'@a'")
-    with pytest.raises(PolicyError, match="more than 3 destinations"):
-        load(tmp_path, "  a: x.example\n", "[a.example, b.example, c.example, d.example]")
+    for lists, to in [
+        ("  a: {file: bad.txt, format: domains}\n", "'@a'"),
+        ("  a: x.example\n", "[a.example, b.example, c.example, d.example]"),
+        ("  a: [x.example, y.example]\n", "'@a:443'"),
+    ]:
+        with pytest.raises(PolicyError, match="brings the destinations of this file to more than 3"):
+            load(tmp_path, lists, to)
+
+
+def test_list_that_rules_share_counts_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scope, "MAX_ENTRIES", 3)
+    file = tmp_path / "r.yaml"
+    rules = "".join([f"- {{deny: connect, to: {to}, user: u{n}}}\n" for n, to in enumerate(["'@a'", "['@a']", "'@a'"])])
+    file.write_text(f"version: 1\nlists: {{a: [x.example, y.example, z.example]}}\nrules:\n{rules}")
+    first, second, third = load_policy([file]).rules
+    assert first.to is second.to
+    assert first.to is third.to
+
+
+def test_lists_are_not_nested_without_end(tmp_path: Path) -> None:
+    chain = "".join([f"  a{n}: '@a{n + 1}'\n" for n in range(5_000)])
+    with pytest.raises(PolicyError, match="lists within lists, more than 16 deep"):
+        load(tmp_path, chain + "  a5000: x.example\n", "'@a0'")
+
+
+def test_list_is_seen_through_several_includes(tmp_path: Path) -> None:
+    (tmp_path / "f0.yaml").write_text("version: 1\nlists: {deep: deep.example}\n")
+    for n in range(1, 40):
+        (tmp_path / f"f{n}.yaml").write_text(
+            f"version: 1\ninclude: [f{n - 1}.yaml, {'f0' if n < 2 else f'f{n - 2}'}.yaml]\n"
+        )
+    assert shown(load(tmp_path, "  a: x.example\n", "'@deep'", "include: f39.yaml\n")) == [("deep.example", None)]

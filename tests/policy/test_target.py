@@ -121,9 +121,11 @@ def test_any_text_is_a_destination_or_refused(text: str) -> None:
     try:
         target = parse_target(text)
     except BadTarget as error:
-        assert 0 <= error.offset <= len(text)
+        offset, form = error.offset, HOST
     else:
-        assert target.form in (HOST, SUFFIX, NET, UNIX)
+        offset, form = 0, target.form
+    assert 0 <= offset <= len(text)
+    assert form in (HOST, SUFFIX, NET, UNIX)
 
 
 @pytest.mark.property
