@@ -64,7 +64,8 @@ def _asked() -> bool:
 
 
 _folder = __file__.rpartition("/")[0]
-_above = _folder.rpartition("/")[0] if "__path__" in globals() else ""  # as a package: see __init__.py
+# The folder above holds this one as a package (see __init__.py): it must not be taken for the next one.
+_above = _folder.rpartition("/")[0] if _folder.endswith("/sitecustomize") else ""
 if _asked():
     try:
         _guard(_folder)

@@ -54,8 +54,8 @@ class Finder:
         if change is None:
             return None
         for finder in list(sys.meta_path):
-            if finder is self:
-                continue
+            if type(finder).__module__ == __name__:
+                continue  # ourselves, or another copy of us where the path names the starter twice: no going in circles
             find = getattr(finder, "find_spec", None)
             spec: ModuleSpec | None = find(name, path, target) if find is not None else None
             if spec is not None:
