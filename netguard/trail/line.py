@@ -35,6 +35,8 @@ BOUNDS = ((MAX_TEXT, MAX_ITEMS), (1_024, 64), (256, 32), (64, 16))
 #: A mark of this many characters does not count as over-long, so text cut once is not cut again.
 SLACK = 24
 MAX_DEPTH = 6
+#: What the encoders raise on values that are no JSON; a lone surrogate is a UnicodeEncodeError, which is a ValueError.
+NOT_JSON = (TypeError, ValueError, RecursionError, OverflowError)
 MAX_INT = 2**63 - 1
 
 #: JSON escapes C0 controls. These too may move a terminal's cursor, turn text around or end a line for `splitlines`.
@@ -59,6 +61,7 @@ class Tools:
 
     dumps: Callable[[object], bytes] = staticmethod(plain_encoder())
     loads: Callable[[bytes], object] | None = None
+    fragment: Callable[[bytes], object] | None = None
     digest: Callable[..., object] = staticmethod(sha256)
 
 
@@ -78,6 +81,7 @@ def warm() -> None:
         return
     Tools.dumps = staticmethod(orjson.dumps)
     Tools.loads = staticmethod(orjson.loads)
+    Tools.fragment = orjson.Fragment
 
 
 def encode(record: Mapping[str, object], keep: tuple[str, ...] = (), limit: int = MAX_LINE) -> bytes:
@@ -86,12 +90,34 @@ def encode(record: Mapping[str, object], keep: tuple[str, ...] = (), limit: int 
     record: what goes on the line, in this order.
     keep:   keys that stay whatever happens: the writer's own, which are short.
     """
+    return quick(record, limit) or fit(record, keep, limit)
+
+
+def quick(record: Mapping[str, object], limit: int = MAX_LINE) -> bytes | None:
+    """The line of an ordinary record, None when it holds something odd or long. May hold `packed` objects."""
     try:
-        body = escape(Tools.dumps(record))
-    except (TypeError, ValueError, RecursionError, OverflowError):  # UnicodeEncodeError is a ValueError
-        return fit(record, keep, limit)
+        body = Tools.dumps(record)
+    except NOT_JSON:
+        return None
+    if not body.isascii() or b"\x7f" in body:
+        body = escape(body)
     # A line this short holds no over-long text: the usual case costs one comparison.
-    return body if len(body) < min(MAX_TEXT, limit - 1) else fit(record, keep, limit)
+    return body if len(body) < MAX_TEXT and len(body) < limit - 1 else None
+
+
+def pack(value: object) -> bytes | None:
+    """The JSON of a part of a record, None if it holds something odd, or if there is no encoder that takes parts."""
+    if Tools.fragment is None:
+        return None
+    try:
+        return Tools.dumps(value)
+    except NOT_JSON:
+        return None
+
+
+def packed(value: object) -> object:
+    """A part of a record that `quick` copies as it is. Only where `pack` gave something."""
+    return Tools.fragment(Tools.dumps(value)) if Tools.fragment else value
 
 
 def fit(record: Mapping[str, object], keep: tuple[str, ...], limit: int) -> bytes:
@@ -161,8 +187,6 @@ def clean(text: str) -> str:
 
 def escape(body: bytes) -> bytes:
     r"""The same JSON with hidden characters as \uXXXX: they stand inside strings, nowhere else can they be."""
-    if body.isascii() and 0x7F not in body:
-        return body
     return body.decode().translate(ESCAPED).encode()
 
 

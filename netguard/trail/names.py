@@ -34,7 +34,7 @@ JOINTS = str.maketrans("", "", "_-. ")
 
 def secret_name(name: str) -> bool:
     """Whether a name says that its value is a secret: `GITHUB_TOKEN`, `x-api-key`, `--password`, `clientSecret2`."""
-    joined = name[-64:].translate(JOINTS).lower().rstrip("0123456789")
+    joined = name[-64:].lower().translate(JOINTS).rstrip("0123456789")
     return joined.endswith(JOINED) and joined not in PLAIN_NAMES
 
 

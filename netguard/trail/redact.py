@@ -7,13 +7,13 @@ in base64 inside a longer text, or split over two strings, is the detectors' bus
 from __future__ import annotations
 
 from netguard.trail.formats import EXACT, FOLDED, HEADERS, redacted
-from netguard.trail.line import MAX_TEXT, mark
+from netguard.trail.line import MAX_TEXT, mark, pack, packed
 from netguard.trail.names import MIN_VALUE, secret_name
 from netguard.trail.records import NAMES, OWN
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from netguard.trail.formats import Format
 
@@ -41,6 +41,23 @@ EXACT_LITERALS = literals_of(EXACT)
 FOLDED_LITERALS = literals_of(FOLDED)
 
 
+class Known(dict[str, str]):
+    """Texts and how they are shown. Looking one up that is new hides it first; a hit never leaves C code."""
+
+    def __init__(self, look: Callable[[str], str]) -> None:
+        super().__init__()
+        self.look = look
+
+    def __missing__(self, text: str) -> str:
+        """A text not seen lately."""
+        shown = self.look(text)
+        if len(text) <= REMEMBERED_TEXT:
+            if len(self) >= REMEMBERED:
+                self.clear()  # the guest may flood it; a memory that starts anew is only slower
+            self[text] = shown
+        return shown
+
+
 class Redactor:
     """Hides credentials in strings and records.
 
@@ -52,24 +69,22 @@ class Redactor:
         values = {value for value in secrets if len(value) >= MIN_VALUE}
         values |= {quoted(value) for value in values}
         self.secrets = tuple(sorted(values, key=len, reverse=True))
-        self.known: dict[str, str] = {}
+        self.known = Known(self.look)
+        self.lists: dict[tuple[object, ...], list[object]] = {}
+        self.objects: dict[bytes | None, object] = {}
 
     def text(self, text: str) -> str:
         """A text with every credential replaced by `[redacted N]`, N being the length of what stood there."""
+        return self.known[text]
+
+    def look(self, text: str) -> str:
+        """A text seen for the first time. Of a very long one only the beginning is kept, as on a line anyway."""
         if len(text) <= SHORT:
             return text
-        known = self.known.get(text)
-        if known is not None:
-            return known
-        if len(text) > LOOKED_AT:
-            # Beyond what a line keeps anyway; cut after hiding, or half a secret could stay at the edge.
-            return self.hidden(text[:LOOKED_AT])[:MAX_TEXT] + mark(len(text) - MAX_TEXT)
-        shown = self.hidden(text)
-        if len(text) <= REMEMBERED_TEXT:
-            if len(self.known) >= REMEMBERED:
-                self.known.clear()  # the guest may flood it; a cache that starts anew is only slower
-            self.known[text] = shown
-        return shown
+        if len(text) <= LOOKED_AT:
+            return self.hidden(text)
+        # Cut after hiding: half a secret at the edge would no longer look like one.
+        return self.hidden(text[:LOOKED_AT])[:MAX_TEXT] + mark(len(text) - MAX_TEXT)
 
     def hidden(self, text: str) -> str:
         """The text after every row that its literals call for."""
@@ -84,16 +99,31 @@ class Redactor:
 
     def argv(self, items: Sequence[object]) -> list[object]:
         """A list, such as a command line, where a secret may be the item after the one that names it."""
+        key = tuple(items)
+        try:
+            known = self.lists.get(key)
+        except TypeError:  # it holds an object or a list
+            return self.listed(items)
+        if known is None:
+            known = self.listed(items)
+            if sum(len(item) if type(item) is str else REMEMBERED_TEXT for item in items) < REMEMBERED_TEXT:
+                if len(self.lists) >= REMEMBERED:
+                    self.lists.clear()
+                self.lists[key] = known
+        return known
+
+    def listed(self, items: Sequence[object]) -> list[object]:
+        """The list, item by item, each with the one before it in mind."""
         program = items[0].rsplit("/", 1)[-1] if items and isinstance(items[0], str) else ""
         shown: list[object] = []
         before = ""
         for item in items:
-            if type(item) is not str:
+            if isinstance(item, str):
+                shown.append(self.item(item, before, program))
+                before = item if item[:1] == "-" else ""
+            else:
                 shown.append(self.value(item, MAX_DEPTH - 1))
                 before = ""
-                continue
-            shown.append(self.item(item, before, program))
-            before = item if item[:1] == "-" else ""
         return shown
 
     def item(self, item: str, before: str, program: str) -> str:
@@ -122,25 +152,31 @@ class Redactor:
             return self.text(bytes(value[:LOOKED_AT]).decode("ascii", "backslashreplace"))
         return value
 
-    def mapping(self, value: Mapping[object, object], depth: int) -> dict[object, object]:
-        """An object: a key that names a secret hides its whole value, and keys are shown safely too."""
-        known = self.known
-        shown: dict[object, object] = {}
-        for key, inner in value.items():
-            if key in NAMES:
-                if type(inner) is str:
-                    shown[key] = known.get(inner) or self.text(inner)
-                else:
-                    shown[key] = inner if type(inner) is int else self.value(inner, depth)
-            elif isinstance(key, str):
-                shown[self.text(key)] = self.named(key, inner, depth)
-            else:
-                shown[key] = self.value(inner, depth)
-        return shown
+    def finished(self, value: dict[object, object], key: bytes | None) -> object:
+        """An object for `line.quick`, as finished JSON that is remembered under the JSON it came from."""
+        shown = self.mapping(value)
+        if key is None or len(key) > REMEMBERED_TEXT or pack(shown) is None:
+            return shown
+        if len(self.objects) >= REMEMBERED:
+            self.objects.clear()
+        self.objects[key] = known = packed(shown)
+        return known
 
-    def named(self, key: str, value: object, depth: int) -> object:
+    def mapping(self, value: Mapping[object, object], depth: int = MAX_DEPTH) -> dict[object, object]:
+        """An object. Where the keys are not netguard's own they are shown safely too, and may name a secret."""
+        known = self.known
+        if NAMES.issuperset(value):
+            return {
+                key: known[inner] if type(inner) is str else inner if type(inner) is int else self.value(inner, depth)
+                for key, inner in value.items()
+            }
+        return {
+            known[key] if isinstance(key, str) else key: self.named(key, inner, depth) for key, inner in value.items()
+        }
+
+    def named(self, key: object, value: object, depth: int) -> object:
         """A value under a key that is not netguard's own: a header's, tag's or claim's name."""
-        if not secret_name(key):
+        if not isinstance(key, str) or not secret_name(key):
             return self.value(value, depth)
         if isinstance(value, str):
             return value if value.startswith("[redacted ") else redacted(value)
@@ -150,17 +186,26 @@ class Redactor:
 
     def record(self, record: Mapping[str, object]) -> dict[str, object]:
         """A record with every string shown safely, but for the trail's own keys (records.OWN)."""
-        known = self.known
-        shown: dict[str, object] = {}
-        for key, value in record.items():
-            if key in OWN or type(value) is int:
-                shown[key] = value
-            elif type(value) is str:
-                shown[key] = known.get(value) or self.text(value)
+        return self.onto({}, record, tuple(record))
+
+    def onto(
+        self, shown: dict[str, object], record: Mapping[str, object], keys: Iterable[str], finished: bool = False
+    ) -> dict[str, object]:
+        """`shown` with these keys of a record, in this order: every line passes here, so it is written for speed.
+
+        finished: objects become finished JSON, which only `line.quick` understands. One process, one call site and
+                  one destination are most of a run, so most objects were seen before, as a whole.
+        """
+        known, objects = self.known, self.objects
+        for key in keys:
+            value = record[key]
+            if type(value) is str:
+                shown[key] = value if key in OWN else known[value]
             elif type(value) is dict:
-                shown[key] = self.mapping(value, MAX_DEPTH)
+                body = pack(value) if finished else None
+                shown[key] = objects.get(body) or self.finished(value, body) if finished else self.mapping(value)
             else:
-                shown[key] = self.value(value)
+                shown[key] = value if key in OWN else self.value(value)
         return shown
 
 

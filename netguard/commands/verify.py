@@ -1,0 +1,88 @@
+"""`netguard verify FILE`: says whether a trail is whole, or which line is the first that is wrong."""
+
+from __future__ import annotations
+
+from netguard.errors import TrailError
+from netguard.trail.verify import Report, verify
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
+SUMMARY = "check that a trail is whole, or show the first line that is wrong"
+
+WHOLE, BROKEN, UNREADABLE = 0, 1, 2
+
+#: What a chain by itself is worth; said every time, so that nobody takes "whole" for more.
+GRADE = (
+    "self-attested: the chain shows a line that was changed, dropped or moved; it cannot show an edit by someone who "
+    "could rewrite the whole file. Keep a copy of a line elsewhere, and it pins every line before it."
+)
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """The command's own arguments."""
+    parser.add_argument("file", metavar="FILE", help="the trail, such as trail.jsonl of a run's folder")
+    parser.add_argument("--live", action="store_true", help="the run still writes: an unfinished last line is no fault")
+    parser.add_argument("--json", action="store_true", help="print the report as one JSON object")
+
+
+def run(args: Namespace) -> int:
+    """Print the verdict. Returns 0 whole, 1 broken; raises TrailError with exit code 2 if the file cannot be read."""
+    try:
+        report = verify(args.file, live=args.live)
+    except TrailError as error:
+        error.exit_code = UNREADABLE
+        raise
+    print(as_json(report) if args.json else as_text(report))
+    return WHOLE if report.whole else BROKEN
+
+
+def as_text(report: Report) -> str:
+    """One line with the verdict, one for each thing worth knowing, and what the verdict is worth."""
+    return "\n".join([verdict(report), *notes(report), GRADE])
+
+
+def verdict(report: Report) -> str:
+    """`whole: 1 run, 17 lines, closed`, or the first line that is wrong."""
+    if report.first_bad:
+        number, reason = report.first_bad
+        return f"broken: line {number}: {printable(reason)}"
+    unclosed = "not closed" if len(report.runs) == 1 else f"{report.unclosed} not closed"
+    ends = unclosed if report.unclosed else "closed"
+    return f"whole: {plural(len(report.runs), 'run')}, {plural(report.lines, 'line')}, {ends}"
+
+
+def notes(report: Report) -> list[str]:
+    """What is not wrong and should be known."""
+    some = []
+    if report.unclosed:
+        names = ", ".join(printable(run.run) for run in report.runs if not run.closed)
+        some.append(f"no close line: {names[:500]} (still running, killed, or cut off at the end of a line)")
+    if report.torn:
+        some.append(f"unfinished lines, each accounted for by the line after it: {report.torn}")
+    if report.tamper:
+        some.append(f"tamper lines: {report.tamper} (what netguard itself noticed; read them)")
+    if report.tail:
+        some.append(f"after the last line feed: {plural(report.tail, 'byte')}")
+    return some
+
+
+def as_json(report: Report) -> str:
+    """The report as one JSON object."""
+    import json
+
+    shown = report._asdict()
+    shown["runs"] = [run._asdict() for run in report.runs]
+    shown["first_bad"] = dict(zip(("line", "reason"), report.first_bad, strict=True)) if report.first_bad else None
+    return json.dumps({**shown, "grade": "self-attested"})
+
+
+def plural(count: int, noun: str) -> str:
+    """`1 line`, `17 lines`."""
+    return f"{count} {noun}" + ("" if count == 1 else "s")
+
+
+def printable(text: str) -> str:
+    """A file's text for a terminal: it may have been written by anyone."""
+    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
