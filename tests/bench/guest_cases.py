@@ -1,0 +1,95 @@
+"""What the benchmarks run, bare and guarded: each case does its work once and prints one number, in microseconds.
+
+    python guest_cases.py connect|get|cpu|files ROUNDS [URL]
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+
+
+def median(work: Callable[[], float], rounds: int) -> float:
+    """Median of a number of rounds after a tenth as many that do not count, in microseconds."""
+    for _ in range(max(3, rounds // 10)):
+        work()
+    return statistics.median([work() for _ in range(rounds)]) * 1e6
+
+
+def connect(rounds: int) -> float:
+    """One blocking TCP connect to a listener of this process; what it costs besides is not counted."""
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    listener.listen(128)
+    address = listener.getsockname()
+
+    def once() -> float:
+        sock = socket.socket()
+        start = time.perf_counter()
+        sock.connect(address)
+        took = time.perf_counter() - start
+        sock.close()
+        listener.accept()[0].close()
+        return took
+
+    return median(once, rounds)
+
+
+def get(rounds: int, url: str) -> float:
+    """One GET with requests, a new connection each, as a script without a session does it."""
+    import requests
+
+    def once() -> float:
+        start = time.perf_counter()
+        requests.get(url, timeout=10).content  # noqa: B018  # the body is read by this
+        return time.perf_counter() - start
+
+    return median(once, rounds)
+
+
+def cpu(rounds: int) -> float:
+    """Pure Python that raises no event: calls, dicts, strings."""
+
+    def fib(n: int) -> int:
+        return n if n < 2 else fib(n - 1) + fib(n - 2)
+
+    def once() -> float:
+        start = time.perf_counter()
+        fib(18)
+        sum(len(str(n)) for n in range(4_000))
+        return time.perf_counter() - start
+
+    return median(once, rounds)
+
+
+def files(rounds: int) -> float:
+    """Fifty small files written, read and removed."""
+    folder = tempfile.mkdtemp()
+    paths = [os.path.join(folder, f"file-{n}.txt") for n in range(50)]
+
+    def once() -> float:
+        start = time.perf_counter()
+        for path in paths:
+            with open(path, "w") as file:
+                file.write("a line of text\n" * 20)
+        for path in paths:
+            with open(path) as file:
+                file.read()
+        for path in paths:
+            os.remove(path)
+        return time.perf_counter() - start
+
+    took = median(once, rounds)
+    os.rmdir(folder)
+    return took
+
+
+CASES: dict[str, Callable[..., float]] = {"connect": connect, "get": get, "cpu": cpu, "files": files}
+
+if __name__ == "__main__":
+    print(CASES[sys.argv[1]](int(sys.argv[2]), *sys.argv[3:]))
