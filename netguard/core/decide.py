@@ -93,12 +93,12 @@ def first_match(shelf: Shelf, request: Request, name: str, address: Address | No
             best = below_suffix(shelf, best, request, name, address)
     if address is not None:
         best = by_address(shelf, best, request, name, address)
-    elif shelf.open or shelf.home:
-        best = by_answers(shelf, best, request, name)
     if request.proto == "unix":
         best = by_path(shelf, best, request)
     if shelf.own and is_own(request):
         best = earliest(shelf.own, best, request, name, address)
+    if address is None and (shelf.open or shelf.home):
+        best = by_answers(shelf, best, request, name)  # last: of one rule's entries, one that matches now comes first
     return best
 
 
