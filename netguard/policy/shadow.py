@@ -47,15 +47,6 @@ def wider_keys(target: Target) -> list[Key]:
     return keys
 
 
-def asks_no_more(earlier: Rule, later: Rule) -> bool:
-    """Whether each facet of the earlier rule is empty or the later one's too."""
-    return all([not getattr(earlier, name) or getattr(earlier, name) == getattr(later, name) for name, _, _ in FACETS])
-
-
-def same_kinds(earlier: Rule, later: Rule) -> bool:
-    return set(later.kinds) <= set(earlier.kinds) and set(later.audit) <= set(earlier.audit)
-
-
 def names_every_interface(target: Target) -> bool:
     """Whether this network, which holds 0.0.0.0 or ::, also grants to listen there: that address itself, or all."""
     version, length, _ = net_of(target)
@@ -63,23 +54,25 @@ def names_every_interface(target: Target) -> bool:
 
 
 class Wide:
-    """One earlier rule and its entries by what they hold."""
+    """One rule, laid out to be compared with others: what it speaks of, what it asks, its entries by what they hold."""
 
-    __slots__ = ("entries", "rule")
+    __slots__ = ("asks", "entries", "rule", "spoken")
 
     def __init__(self, rule: Rule) -> None:
         self.rule = rule
+        self.spoken = frozenset((*rule.kinds, *["audit:" + event for event in rule.audit]))
+        self.asks = frozenset([(name, getattr(rule, name)) for name, _, _ in FACETS if getattr(rule, name)])
         self.entries: dict[Key, list[Target]] = {}
-        for target in rule.to or ():
+        for target in rule.to or () if len(rule.to or ()) <= MAX_TARGETS else ():
             self.entries.setdefault((target.form, target.value), []).append(target)
 
-    def cover(self, later: Rule) -> str:
+    def cover(self, later: Wide) -> str:
         """CERTAIN if the later rule can never match, PUBLIC_ONLY if it can for private addresses only, else ""."""
-        if not same_kinds(self.rule, later) or not asks_no_more(self.rule, later):
+        if not self.spoken >= later.spoken or not self.asks <= later.asks:
             return ""
-        if self.rule.to is None or later.to is None:
+        if self.rule.to is None or later.rule.to is None:
             return CERTAIN if self.rule.to is None else ""
-        hows = {self.cover_entry(later, target) for target in later.to}
+        hows = {self.cover_entry(later.rule, target) for target in later.rule.to}
         return "" if "" in hows else PUBLIC_ONLY if PUBLIC_ONLY in hows else CERTAIN
 
     def cover_entry(self, later: Rule, target: Target) -> str:
@@ -115,20 +108,19 @@ class Earlier:
         self.by_entry: dict[tuple[Key, tuple[str, ...]], list[Wide]] = {}
         self.kinds: dict[tuple[str, ...], None] = {}
 
-    def add(self, rule: Rule) -> None:
-        if rule.to is None:
-            self.everywhere.append(Wide(rule))
-        elif len(rule.to) <= MAX_TARGETS:
-            wide = Wide(rule)
-            self.kinds[rule.kinds] = None
-            for key in wide.entries:
-                found = self.by_entry.setdefault((key, rule.kinds), [])
-                if len(found) < MAX_CANDIDATES:
-                    found.append(wide)
+    def add(self, rule: Wide) -> None:
+        if rule.rule.to is None:
+            self.everywhere.append(rule)
+            return
+        self.kinds[rule.rule.kinds] = None
+        for key in rule.entries:
+            found = self.by_entry.setdefault((key, rule.rule.kinds), [])
+            if len(found) < MAX_CANDIDATES:
+                found.append(rule)
 
-    def covering(self, rule: Rule) -> tuple[Rule, str] | None:
+    def covering(self, rule: Wide) -> tuple[Rule, str] | None:
         """The first earlier rule that covers this one, and how surely."""
-        found = [(wide.rule, how) for wide in self.candidates(rule) if (how := wide.cover(rule))]
+        found = [(wide.rule, how) for wide in self.candidates(rule.rule) if (how := wide.cover(rule))]
         return min(found, key=lambda pair: (pair[1] != CERTAIN, pair[0].index)) if found else None
 
     def candidates(self, rule: Rule) -> list[Wide]:
@@ -145,9 +137,10 @@ def shadowed(rules: tuple[Rule, ...]) -> list[tuple[Rule, Rule, str]]:
     earlier = Earlier()
     found = []
     for rule in rules:
-        covering = earlier.covering(rule)
+        wide = Wide(rule)
+        covering = earlier.covering(wide)
         if covering is not None:
             found.append((rule, *covering))
         else:
-            earlier.add(rule)
+            earlier.add(wide)
     return found

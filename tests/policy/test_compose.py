@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 
 import pytest
@@ -200,6 +201,17 @@ def test_tests_hold_of_their_file_whatever_stands_around_it(tmp_path: Path) -> N
 def test_tests_of_an_include_are_run(tmp_path: Path) -> None:
     paths = files(tmp_path, a="include: b.yaml\n", b="tests: [{expect: log, request: dns a.b}]\n")
     assert "b.yaml:2:32: expected log" in refusal(paths["a"])
+
+
+def test_collector_is_left_as_it_was(tmp_path: Path) -> None:
+    path = files(tmp_path, a="rules: [{deny: exec}]\n")["a"]
+    for before in (True, False):
+        gc.enable() if before else gc.disable()
+        try:
+            load_policy([path])
+            assert gc.isenabled() is before
+        finally:
+            gc.enable()
 
 
 # Digest.

@@ -26,11 +26,19 @@ ROWS = [
     ("package-install", "deny", 10),
 ]
 METADATA = [
-    "connect 169.254.169.254:80", "connect 2852039166:80", "connect [::ffff:a9fe:a9fe]:80", "connect [fd00:ec2::254]:80",
-    "connect 168.63.129.16:80", "connect 100.100.100.200:80", "dns metadata.google.internal",
-    "http GET http://169.254.169.254/", "connect udp 169.254.169.254:53", "connect rebound.example:80 at 169.254.169.254",
-    "connect pypi.org:443 at 169.254.169.254", "connect api.openai.com:443 at 169.254.169.254",
-]  # fmt: skip
+    "connect 169.254.169.254:80",
+    "connect 2852039166:80",
+    "connect [::ffff:a9fe:a9fe]:80",
+    "connect [fd00:ec2::254]:80",
+    "connect 168.63.129.16:80",
+    "connect 100.100.100.200:80",
+    "dns metadata.google.internal",
+    "http GET http://169.254.169.254/",
+    "connect udp 169.254.169.254:53",
+    "connect rebound.example:80 at 169.254.169.254",
+    "connect pypi.org:443 at 169.254.169.254",
+    "connect api.openai.com:443 at 169.254.169.254",
+]
 OWN = ["listen 127.0.0.1:0", "[own] connect 127.0.0.1:5000", "listen unix:/tmp/own", "[own] connect unix:/tmp/own"]
 
 
