@@ -26,24 +26,21 @@ def run(words: list[str]) -> int:
     pid = guest.start(asked, os.environ, mask, keep)
     guest.let_go((0, 1, *keep))
     inbox = signals.Inbox()
-    stopped = 0  # the signal that stopped the guest, 0 while it runs
+    stopped = mirrored = 0  # the signal that stopped the guest, and netguard after it
     while True:
-        meanings = [(arrival, signals.meaning(arrival, pid)) for arrival in inbox.drain()]
+        select.select([inbox.fd], [], [])
+        meanings = [(signals.meaning(arrival, pid), arrival.signum) for arrival in inbox.drain()]
         for change in guest.reap():
+            if change.pid == pid and change.is_end:
+                return guest.exit_status(change)
             if change.pid == pid:
-                if change.is_end:
-                    return guest.exit_status(change)
-                stopped = change.value if change.what == "stopped" else 0
-        for arrival, meaning in meanings:
-            if meaning == signals.FORWARD:
-                guest.send(pid, arrival.signum)
-            elif meaning == signals.RESUME and stopped:
-                guest.send(pid, arrival.signum)
-                stopped = 0
-        if stopped and not meanings:
+                stopped, mirrored = change.value, 0
+        for meaning, signum in meanings:
+            if meaning == signals.FORWARD or (meaning == signals.RESUME and mirrored):
+                guest.send(pid, signum)
+        if stopped and not mirrored:
+            mirrored = stopped
             signals.stop_like(stopped)
-        elif not meanings:
-            select.select([inbox.fd], [], [])
 
 
 if __name__ == "__main__":
