@@ -154,10 +154,10 @@ def shebang_flags(words: Sequence[str]) -> Sequence[str] | None:
     """The interpreter's arguments in a first line split at blanks, looking through env; None if it is not Python."""
     if words and os.path.basename(words[0]) == "env":
         # -S NAME=VALUE… python3 -I: options and assignments come first, the program is the first plain word.
-        rest = [word[2:] if word.startswith("-S") else word for word in words[1:]]
-        while rest and (not rest[0] or rest[0].startswith("-") or "=" in rest[0]):
-            rest = rest[1:]
-        words = rest
+        words = words[1:]
+        while words and (words[0].startswith("-") or "=" in words[0]):
+            glued = words[0][2:] if words[0].startswith("-S") else ""
+            words = [*([glued] if glued else []), *words[1:]]
     return words[1:] if words and is_interpreter(words[0]) else None
 
 
