@@ -166,7 +166,7 @@ def test_a_kept_pipe_ends_when_the_guest_closes_it() -> None:
     read, write = os.pipe()
     source = f"import os, sys; os.write({write}, b'ready'); os.close({write}); sys.stdin.read()"
     with subprocess.Popen(
-        [*GUARDED, "-c", source], env=environment(GUEST_DRIVER_KEEP=str(write)), pass_fds=(write,), stdin=subprocess.PIPE
+        [*GUARDED, "-c", source], env=environment(GUEST_DRIVER_KEEP=str(write)), pass_fds=(write,), stdin=-1
     ) as process:
         os.close(write)
         with open(read, "rb") as file:
@@ -205,7 +205,7 @@ def test_a_refused_start_says_which_kind(text: str | None, mode: int, error: typ
 
 
 def test_arguments_that_are_too_long_are_told() -> None:
-    with pytest.raises(NotExecutable, match="(?i)argument list too long"):
+    with pytest.raises(NotExecutable, match=r"(?i)argument list too long"):
         guest.start(command("/bin/true", "x" * 2**22), {}, ())
 
 
@@ -280,5 +280,3 @@ def test_the_modules_are_cheap_to_import() -> None:
     done = subprocess.run([ME, "-c", source], env=environment(), stdout=-1, text=True, timeout=SECONDS)
     foreign = [name for name in done.stdout.split() if not name.startswith("netguard")]
     assert set(foreign) <= {"__future__", "errno"}
-
-

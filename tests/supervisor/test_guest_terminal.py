@@ -12,8 +12,16 @@ from pathlib import Path
 import pytest
 
 from tests.supervisor.terminal import (
-    CTRL_BACKSLASH, CTRL_C, CTRL_Z, PREFIXES, SECONDS, Shell, Terminal, environment, status_of,
-)  # fmt: skip
+    CTRL_BACKSLASH,
+    CTRL_C,
+    CTRL_Z,
+    PREFIXES,
+    SECONDS,
+    Shell,
+    Terminal,
+    environment,
+    status_of,
+)
 
 UP = "import os, signal, sys, time\nprint('u' + 'p', os.getpid(), flush=True)\n"
 CONTINUED = "import signal\nsignal.signal(signal.SIGCONT, lambda *_: print('continued', flush=True))\n"
@@ -201,8 +209,8 @@ def test_streams_group_and_session_are_those_of_a_plain_run(shell: Shell, line) 
     shell.type(
         line(
             "import os\n"
-            "print(*(os.isatty(fd) for fd in range(3)), os.getpgrp() == os.tcgetpgrp(0), os.ttyname(0) == os.ttyname(2),"
-            f" os.getsid(0) == {shell.process.pid})\n"
+            "print(*(os.isatty(fd) for fd in range(3)), os.getpgrp() == os.tcgetpgrp(0),"
+            f" os.ttyname(0) == os.ttyname(2), os.getsid(0) == {shell.process.pid})\n"
         )
     )
     shell.expect("True True True True True True")
@@ -210,13 +218,14 @@ def test_streams_group_and_session_are_those_of_a_plain_run(shell: Shell, line) 
 
 
 def test_pipes_are_pipes(shell: Shell, line) -> None:
-    shell.type("echo text | " + line("import os\nprint(os.isatty(0), os.isatty(1), os.isatty(2), input())\n") + " | cat")
+    guest = line("import os\nprint(os.isatty(0), os.isatty(1), os.isatty(2), input())\n")
+    shell.type(f"echo text | {guest} | cat")
     shell.expect("False False True text")
 
 
 def test_a_command_dies_of_a_closed_pipe(shell: Shell, prefix: tuple[str, ...]) -> None:
     run = "yes" if prefix == PREFIXES["plain"] else shlex.join((*prefix, "--", "yes"))
-    shell.type(f'{run} | head -1; (exit ${{PIPESTATUS[0]}})')
+    shell.type(f"{run} | head -1; (exit ${{PIPESTATUS[0]}})")
     assert shell.status() == 141
 
 
