@@ -6,6 +6,10 @@ changes its meaning within `v: 1`; new ones may appear, so readers skip what the
 
 from __future__ import annotations
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 #: The version every line carries in `v`. Readers refuse a higher one and say so.
 VERSION = 1
 
@@ -17,21 +21,21 @@ STAMPED = ("v", "seq", "prev", "ts", "mono_ns", "run", "chain")
 
 #: Everything else that may stand at the top of a line, in the order it is written.
 KEYS = (
-    "kind", "of", "event", "layers", "verdict", "rule", "why",
+    "kind", "of", "event", "layers", "verdict", "would", "rule", "why",
     "dst", "dns", "http", "exec", "native", "file", "audit",
     "proc", "code", "tags", "claims", "findings",
-    "netguard", "python", "platform", "mode", "wall", "hooks", "trail", "policy", "default", "told", "command",
-    "n", "since_ns",
+    "netguard", "python", "platform", "mode", "wall", "hooks", "http_view", "trail", "policy", "default", "told",
+    "command", "n", "since_ns",
     "errno", "status", "ms", "ttfb_ms", "bytes_out", "bytes_in", "exit", "signal", "reason",
-    "torn", "size", "root", "epoch", "lines", "counts", "cut",
+    "torn", "size", "root", "epoch", "lines", "decisions", "counts", "cut",
 )  # fmt: skip
 
 #: The keys inside each object.
 OBJECTS: dict[str, tuple[str, ...]] = {
-    "dst": ("host", "ip", "port", "proto", "path", "asked", "name_from"),
+    "dst": ("host", "ip", "port", "proto", "path", "asked", "name_from", "own"),
     "dns": ("name", "type", "answers", "ms"),
     "http": ("scheme", "method", "host", "path", "query", "headers", "content_type", "body_bytes", "entropy"),
-    "exec": ("program", "argv", "cwd", "shim"),
+    "exec": ("program", "path", "argv", "cwd", "shim"),
     "native": ("path", "symbol"),
     "file": ("path", "mode"),
     "audit": ("args",),
@@ -40,37 +44,45 @@ OBJECTS: dict[str, tuple[str, ...]] = {
     "findings": ("id", "severity", "why", "attack"),
 }
 
+#: What every decision has, and what it may have.
 ACT = ("event", "layers", "verdict", "rule", "why")
-CONTEXT = ("proc", "code", "tags", "claims", "findings")
+AROUND = ("would", "dst", "proc", "code", "tags", "claims", "findings")
 
 #: kind -> (keys it always has, keys it may have), besides STAMPED and `kind`.
 KINDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "dns": (("verdict", "rule", "why", "dns"), ("event", "layers", *CONTEXT)),
-    "connect": (("verdict", "rule", "why", "dst"), ("event", "layers", *CONTEXT)),
-    "listen": (("verdict", "rule", "why", "dst"), ("event", "layers", *CONTEXT)),
-    "http": (("verdict", "rule", "why", "http"), ("event", "layers", "dst", *CONTEXT)),
-    "exec": (("verdict", "rule", "why", "exec"), ("event", "layers", *CONTEXT)),
-    "native": (("verdict", "rule", "why", "native"), ("event", "layers", "dst", *CONTEXT)),
-    "file": (("verdict", "rule", "why", "file"), ("event", "layers", *CONTEXT)),
-    "audit": (("event", "verdict", "rule", "why"), ("layers", "audit", *CONTEXT)),
-    "coverage": (
-        ("netguard",),
-        ("python", "platform", "mode", "wall", "hooks", "trail", "policy", "default", "told", "command", "why", "tags"),
+    "dns": ((*ACT, "dns"), AROUND),
+    "connect": (ACT, AROUND),
+    "listen": (ACT, AROUND),
+    "http": ((*ACT, "http"), AROUND),
+    "exec": ((*ACT, "exec"), AROUND),
+    "native": (ACT, ("native", *AROUND)),
+    "file": ((*ACT, "file"), AROUND),
+    "audit": (ACT, ("audit", *AROUND)),
+    "coverage": (  # `event` is "run" on a chain's first line, "process" where a guarded interpreter reports
+        ("event", "hooks"),
+        ("netguard", "why", "tags", "python", "platform", "mode", "wall", "http_view", "trail", "policy", "default",
+         "told", "command", "proc"),
     ),
     "result": (
         ("of",),
-        ("errno", "status", "ms", "ttfb_ms", "bytes_out", "bytes_in", "exit", "signal", "reason", "dns", "dst", "why"),
+        ("event", "why", "errno", "status", "ms", "ttfb_ms", "bytes_out", "bytes_in", "exit", "signal", "reason",
+         "dns", "dst"),
     ),
-    "count": (("rule", "verdict", "n"), ("since_ns", "tags")),
-    "alert": (("findings",), ("of", "why", "dst", *CONTEXT[:-1])),
-    "tamper": (("event", "why"), ("torn", "layers", *CONTEXT)),
-    "policy": (("policy",), ("default", "why")),
+    "count": (("counts",), ("tags",)),
+    "alert": (("findings",), ("of", "why", *AROUND[:-1])),
+    "tamper": (("event", "why"), ("layers", "torn", *AROUND)),
+    "policy": (("policy",), ("why", "default")),
     "seal": (("size", "root"), ("epoch",)),
-    "close": ((), ("exit", "signal", "reason", "lines", "counts", "why")),
-}
+    "close": ((), ("why", "exit", "signal", "reason", "decisions", "lines", "counts")),
+}  # fmt: skip
 
 #: Strings under these keys are netguard's own words or numbers: the redactor leaves them as they are.
-OWN = frozenset(STAMPED) | {"kind", "of", "event", "layers", "verdict", "torn", "n", "size", "root", "cut"}
+OWN = frozenset(STAMPED) | {"kind", "of", "event", "layers", "verdict", "would", "torn", "n", "size", "root", "cut"}
 
 #: Every key name above: none of them can be a guest's word for a secret.
 NAMES = frozenset(STAMPED) | frozenset(KEYS) | frozenset(name for names in OBJECTS.values() for name in names)
+
+
+def begins(record: Mapping[str, object]) -> bool:
+    """Whether a record is the one that a chain begins with: the coverage of a run, not of one of its processes."""
+    return record.get("kind") == "coverage" and record.get("event") != "process"

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from netguard.errors import TrailError
 from netguard.trail import line
-from netguard.trail.records import NO_LINE, VERSION
+from netguard.trail.records import NO_LINE, VERSION, begins
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -138,8 +138,8 @@ class Check:
             return f"seq is {seq}, {expected} expected"
         if record.get("prev") != (chain.prev if chain else NO_LINE):
             return "prev does not match the line before"
-        if (seq == 0) != (kind == "coverage"):
-            return "a run begins with its coverage line" if seq == 0 else "coverage again in the middle of a run"
+        if (seq == 0) != begins(record):
+            return "a run begins with its coverage line" if seq == 0 else "a run's coverage again, in the middle of it"
         of = record.get("of")
         if kind == "result" and (type(of) is not int or not 0 <= of < seq):
             return f"result of line {of!s:.20}, which is no earlier line"

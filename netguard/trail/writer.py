@@ -13,7 +13,7 @@ import time
 
 from netguard.errors import TrailError
 from netguard.trail import line
-from netguard.trail.records import KEYS, NO_LINE, STAMPED, VERSION
+from netguard.trail.records import KEYS, NO_LINE, STAMPED, VERSION, begins
 from netguard.trail.redact import Redactor
 from netguard.trail.sink import FileSink, StreamSink, open_file
 
@@ -80,7 +80,7 @@ class Writer:
     def write(self, record: Mapping[str, object]) -> int:
         """Put a record on record and return its number in the chain.
 
-        Adds v, seq, prev, ts, mono_ns and run. The chain's first record must be its `coverage`.
+        Adds v, seq, prev, ts, mono_ns and run. The chain's first record must be its run's `coverage`.
         Raises TrailError when the line is not on record whole: it was not written, the act must not happen.
         """
         now = self.mono()
@@ -91,8 +91,8 @@ class Writer:
             self.refuse_for(foul)
         if self.torn or self.owed:
             self.flush_owed()
-        if (self.seq == 0) != (record.get("kind") == "coverage"):
-            raise TrailError("a chain begins with its coverage line, and has one")
+        if (self.seq == 0) != begins(record):
+            raise TrailError("a chain begins with its run's coverage line, and has one")
         return self.put(self.line(record, now), self.room)
 
     def close(self, record: Mapping[str, object]) -> int:
