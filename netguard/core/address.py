@@ -29,6 +29,7 @@ HOST_CHARACTERS = "abcdefghijklmnopqrstuvwxyz0123456789-_."
 #: The longest interface name there is (IFNAMSIZ 16 with its NUL), so that a zone is no room for other data.
 MAX_ZONE = 15
 
+#: The length of an address of each version.
 BITS = {4: 32, 6: 128}
 
 #: What stands behind @loopback and its like: (version, prefix length, network number without its host bits).

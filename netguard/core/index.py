@@ -7,6 +7,7 @@ first bits they share, the rest in short rows. A shelf only proposes; whether an
 
 from __future__ import annotations
 
+from .address import BITS
 from .facets import signature, tests_of
 from .policy import ALLOW, DENY, HOST, LOG, NET, PUBLIC, SELF, SUFFIX, UNIX, Decision, Policy, Rule, Target
 from .reach import ADDRESSED, DESTINED, grants, guarded, is_wildcard, net_of, ports_at, spares_wildcard, text_of
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 #: Where the table of nets branches, in bits. A net lies below the longest stem that is not longer than itself, so an
 #: address is looked up once a stem and not once a prefix length, however many lengths the rules have.
 STEMS = {4: (24, 16, 8, 0), 6: (64, 48, 32, 16, 0)}
-BITS = {4: 32, 6: 128}
 
 #: No rule has this place.
 NEVER = 1 << 62

@@ -5,7 +5,7 @@ Each is a plain yes or no on values; where it is asked, and in which order, is t
 
 from __future__ import annotations
 
-from .address import special
+from .address import BITS, special
 from .policy import ALLOW, LOG, NET, PUBLIC, SELF, Rule, Target
 
 TYPE_CHECKING = False  # what typing exports, without importing typing into the guest
@@ -23,8 +23,6 @@ NAMED = ("connect", "http")
 
 #: The forms that match an address and cannot be answered while it is unknown.
 ADDRESSED = (NET, PUBLIC, SELF)
-
-FULL = {4: 32, 6: 128}
 
 
 def grants(rule: Rule) -> bool:
@@ -104,7 +102,7 @@ def spares_wildcard(kind: str, rule: Rule, target: Target) -> bool:
     if kind != "listen" or target.form != NET or not grants(rule):
         return False
     version, length, _ = net_of(target)
-    return length not in (0, FULL[version])
+    return length not in (0, BITS[version])
 
 
 def net_of(target: Target) -> tuple[int, int, int]:

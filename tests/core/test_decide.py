@@ -226,6 +226,7 @@ DESTINATIONS = [
     row(["deny listen @loopback", "allow listen"], ask("listen 0.0.0.0:80"),
         "deny 0", "deny-loopback-denies-every-interface"),
     row(["allow listen 0.0.0.0:80"], ask("listen 0.0.0.0:80"), "allow 0", "every-interface-by-its-address"),
+    row(["allow listen [::]:80"], ask("listen [::]:80"), "allow 0", "every-interface-by-its-address-v6"),
     row(["allow listen 0.0.0.0/0"], ask("listen 0.0.0.0:80"), "allow 0", "every-interface-by-every-address"),
     row(["allow listen localhost:80"], ask("listen localhost:80", address=address("127.0.0.1")),
         "allow 0", "listen-name"),
