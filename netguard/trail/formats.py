@@ -68,7 +68,7 @@ BASIC = r"(?i)\bbasic(?:\s|%20){1,3}([A-Za-z0-9+/_-]{8,}={0,2})"
 ASSIGNED = rf"(?i){NAME}{QUOTE}\s{{0,3}}(=>|:=|==?|:|%3D)\s{{0,3}}{VALUE}"
 OPTION = rf"(?i)(?<!\S)--?[a-z0-9_.-]{{0,40}}?{NAME}\s{{1,3}}(){VALUE}"
 USER_OPTION = r"(?<!\S)(?:-u|-U|--user|--proxy-user)(?:\s{1,3}|=)[\"']?[^\s:\"']+:([^\s\"']+)"
-TELEGRAM = r"(?<![0-9])[0-9]{8,10}:AA[A-Za-z0-9_-]{30,}"
+TELEGRAM = r"[0-9]{8,10}:AA[A-Za-z0-9_-]{30,}"
 WEBHOOK = r"(?:hooks\.slack\.com/(?:services|workflows)|discord(?:app)?\.com/api/webhooks)/([A-Za-z0-9_/-]{8,})"
 SIGNED = r"[?&](?:sig|X-Amz-Signature|X-Goog-Signature|Signature)=([A-Za-z0-9%+/=_-]{8,})"
 

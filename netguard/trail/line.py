@@ -99,10 +99,13 @@ def quick(record: Mapping[str, object], limit: int = MAX_LINE) -> bytes | None:
         body = Tools.dumps(record)
     except NOT_JSON:
         return None
-    if not body.isascii() or b"\x7f" in body:
-        body = escape(body)
-    # A line this short holds no over-long text: the usual case costs one comparison.
-    return body if len(body) < MAX_TEXT and len(body) < limit - 1 else None
+    # A line this short holds no over-long text: the usual case costs one comparison, and megabytes cost no more.
+    if len(body) >= MAX_TEXT or len(body) >= limit - 1:
+        return None
+    if body.isascii() and b"\x7f" not in body:
+        return body
+    body = escape(body)
+    return body if len(body) < limit - 1 else None
 
 
 def pack(value: object) -> bytes | None:
@@ -123,47 +126,88 @@ def packed(value: object) -> object:
 def fit(record: Mapping[str, object], keep: tuple[str, ...], limit: int) -> bytes:
     """The line of a record that holds something odd or too long: cut it, tighter each time, until it fits."""
     for text, items in BOUNDS:
-        shown = {str(key): shorten(value, text, items, MAX_DEPTH) for key, value in record.items()}
+        try:
+            bounds = Bounds(text, items, limit)
+            shown = {str(key): shorten(value, bounds, MAX_DEPTH) for key, value in record.items()}
+        except TooLong:
+            continue
         body = escape(Tools.dumps(shown))
         if len(body) < limit - 1:
             return body
     # Nothing a guest can say gets here with a record of the table's shape; the promise holds for any other too.
-    shown = {key: shorten(record[key], *BOUNDS[-1], 1) for key in keep if key in record}
+    bounds = Bounds(*BOUNDS[-1], limit)
+    shown = {key: shorten(record[key], bounds, 1) for key in keep if key in record}
     shown["cut"] = mark(len(record) - len(shown))
     return escape(Tools.dumps(shown))
 
 
-def shorten(value: object, text: int, items: int, depth: int) -> object:
+class TooLong(Exception):
+    """A record cannot fit within these bounds: no need to look at the rest of it, however much a guest put there."""
+
+
+class Bounds:
+    """What each text, list and object may keep, and how many characters are left on the line."""
+
+    __slots__ = ("items", "left", "text")
+
+    def __init__(self, text: int, items: int, left: int) -> None:
+        self.text = text
+        self.items = items
+        self.left = left
+
+    def spend(self, count: int) -> None:
+        """Every character takes at least one byte, every item two."""
+        self.left -= count
+        if self.left < 0:
+            raise TooLong
+
+
+def shorten(value: object, bounds: Bounds, depth: int) -> object:
     """The same value as plain JSON values within bounds; what is left out leaves a mark with its number."""
+    bounds.spend(2)
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str):
-        return cut(clean(str(value)), text)
+        return short_text(value, bounds)
     if isinstance(value, int):
-        return int(value) if -MAX_INT <= value <= MAX_INT else hex(value)[:text]
+        return int(value) if -MAX_INT <= value <= MAX_INT else hex(value)[: bounds.text]
     if isinstance(value, float):
         return value if value - value == 0.0 else None  # JSON has no infinity and no NaN
     if depth == 0:
         return mark(1)
     if isinstance(value, dict):
-        return short_object(value, text, items, depth - 1)
+        return short_object(value, bounds, depth - 1)
     if isinstance(value, (list, tuple)):
-        some = [shorten(item, text, items, depth - 1) for item in value[:items]]
-        return some if len(value) <= items else [*some, mark(len(value) - items)]
+        some = [shorten(item, bounds, depth - 1) for item in value[: bounds.items]]
+        rest = len(value) - bounds.items
+        return some if rest <= 0 else [*some, value[-1] if rest == 1 and is_mark(value[-1]) else mark(rest)]
     if isinstance(value, (bytes, bytearray)):
-        return cut(bytes(value[: text + SLACK]).decode("ascii", "backslashreplace"), text)
+        return short_text(bytes(value[: bounds.text + SLACK]).decode("ascii", "backslashreplace"), bounds)
     return f"<{type(value).__name__}>"  # never its repr: that would be the guest's code
 
 
-def short_object(value: dict[object, object], text: int, items: int, depth: int) -> dict[str, object]:
+def short_text(text: str, bounds: Bounds) -> str:
+    """A text within bounds that UTF-8 can carry. Cut first: what is left out costs nothing."""
+    shown = clean(cut(str(text), bounds.text))
+    bounds.spend(len(shown))
+    return shown
+
+
+def short_object(value: dict[object, object], bounds: Bounds, depth: int) -> dict[str, object]:
     """The first entries of an object, keys and values within bounds."""
     some: dict[str, object] = {}
     for key, inner in value.items():
-        if len(some) == items:
-            some["…"] = mark(len(value) - items)
+        if len(some) == bounds.items:
+            some["…"] = mark(len(value) - bounds.items)
             break
-        some[cut(clean(str(key)) if isinstance(key, (str, int)) else "?", text)] = shorten(inner, text, items, depth)
+        name = short_text(str(key), bounds) if isinstance(key, (str, int)) else "?"
+        some[name] = shorten(inner, bounds, depth)
     return some
+
+
+def is_mark(value: object) -> bool:
+    """Whether a list was cut before, so that its mark stays the last word."""
+    return isinstance(value, str) and len(value) <= SLACK and value.startswith("…[+")
 
 
 def cut(text: str, most: int) -> str:

@@ -77,7 +77,7 @@ KINDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 }  # fmt: skip
 
 #: Strings under these keys are netguard's own words or numbers: the redactor leaves them as they are.
-OWN = frozenset(STAMPED) | {"kind", "of", "event", "layers", "verdict", "would", "torn", "n", "size", "root", "cut"}
+OWN = frozenset(STAMPED) | {"kind", "of", "event", "layers", "verdict", "would", "torn", "size", "root", "cut"}
 
 #: Every key name above: none of them can be a guest's word for a secret.
 NAMES = frozenset(STAMPED) | frozenset(KEYS) | frozenset(name for names in OBJECTS.values() for name in names)

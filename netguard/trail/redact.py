@@ -7,7 +7,7 @@ in base64 inside a longer text, or split over two strings, is the detectors' bus
 from __future__ import annotations
 
 from netguard.trail.formats import EXACT, FOLDED, HEADERS, redacted
-from netguard.trail.line import MAX_TEXT, mark, pack, packed
+from netguard.trail.line import MAX_ITEMS, MAX_TEXT, mark, pack, packed
 from netguard.trail.names import MIN_VALUE, secret_name
 from netguard.trail.records import NAMES, OWN
 
@@ -113,17 +113,19 @@ class Redactor:
         return known
 
     def listed(self, items: Sequence[object]) -> list[object]:
-        """The list, item by item, each with the one before it in mind."""
+        """The list, item by item, each with the one before it in mind; no more items than a line keeps."""
         program = items[0].rsplit("/", 1)[-1] if items and isinstance(items[0], str) else ""
         shown: list[object] = []
         before = ""
-        for item in items:
+        for item in items[:MAX_ITEMS]:
             if isinstance(item, str):
                 shown.append(self.item(item, before, program))
                 before = item if item[:1] == "-" else ""
             else:
                 shown.append(self.value(item, MAX_DEPTH - 1))
                 before = ""
+        if len(items) > MAX_ITEMS:
+            shown.append(mark(len(items) - MAX_ITEMS))
         return shown
 
     def item(self, item: str, before: str, program: str) -> str:
