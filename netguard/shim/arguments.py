@@ -93,8 +93,8 @@ def canonical(host: str) -> str | None:
     found = _known.get(host)
     if found is None:
         address = parse_ip(host)
-        if address is None:
-            return None
+        if address is None or host.startswith("["):
+            return None  # in brackets it is an address to us and a name to libc, which would ask for it
         if len(_known) >= MAX_KNOWN:
             _known.clear()
         found = _known[host] = format_ip(address)

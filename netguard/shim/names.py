@@ -59,8 +59,8 @@ class Lookups:
             if not value.isascii():
                 raise self.witness.hostile("dns", event, "a host that is not ASCII, as bytes")
             value = value.decode("ascii")
-        if type(value) is not str or not value or parse_ip(value) is not None:
-            return None
+        if type(value) is not str or not value or (parse_ip(value) is not None and not value.startswith("[")):
+            return None  # in brackets it is an address to us and a name to libc, which would ask for it
         return value
 
     def first(self, name: str, family: int) -> str:

@@ -323,7 +323,7 @@ EVENTS = {"gethostbyname_ex": "gethostbyname"}
 def host_of(name: str) -> str | None:
     """A name in the one form that rules compare, or None for text that no name service would be asked about."""
     if parse_ip(name) is not None:
-        return name
+        return None if name.startswith("[") else name  # no resolver knows an address in brackets; libc would ask one
     if not name.isascii():
         try:
             name = name.encode("idna").decode("ascii")
