@@ -128,7 +128,7 @@ def fit(record: Mapping[str, object], keep: tuple[str, ...], limit: int) -> byte
     for text, items in BOUNDS:
         try:
             bounds = Bounds(text, items, limit)
-            shown = {str(key): shorten(value, bounds, MAX_DEPTH) for key, value in record.items()}
+            shown = {short_text(key, bounds): shorten(value, bounds, MAX_DEPTH) for key, value in record.items()}
         except TooLong:
             continue
         body = escape(Tools.dumps(shown))

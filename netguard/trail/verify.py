@@ -90,11 +90,11 @@ class Check:
     def take(self, raw: bytes) -> None:
         """One line with its line feed, or what stands after the last one."""
         self.number += 1
+        if len(raw) >= line.MAX_LINE:
+            self.bad(self.number, f"longer than {line.MAX_LINE - 1} bytes")
+            return
         if not raw.endswith(b"\n"):
-            if len(raw) < line.MAX_LINE:
-                self.take_tail(raw)
-            else:
-                self.bad(self.number, f"longer than {line.MAX_LINE - 1} bytes")
+            self.take_tail(raw)
             return
         body = raw[:-1]
         record = line.parse(body)
@@ -104,8 +104,6 @@ class Check:
         reason = self.wrong(record)
         if reason:
             self.bad(self.number, reason)
-        if len(raw) >= line.MAX_LINE:
-            self.bad(self.number, f"longer than {line.MAX_LINE - 1} bytes")
         self.follow(record, body)
 
     def take_tail(self, raw: bytes) -> None:
