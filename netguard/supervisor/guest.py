@@ -11,6 +11,7 @@ import errno
 import os
 
 from netguard.errors import NotExecutable, NotFound, StartError
+from netguard.supervisor import signals
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -133,13 +134,15 @@ def let_go(fds: Iterable[int]) -> None:
     """Give up netguard's own copies of what the guest now holds, once the guest has started.
 
     Otherwise the other end of a pipe would wait for netguard after the guest has closed its side. Numbers up to 2 go
-    to /dev/null instead of being closed, so that no later file takes their place.
+    to /dev/null instead of being closed, so that no later file takes their place. Above, only what the guest was given
+    is closed: a user may write any /dev/fd/N, also the number of netguard's own trail.
     """
     null = os.open(os.devnull, os.O_RDWR)
-    for fd in fds:
+    given = set(inheritable_fds())
+    for fd in set(fds):
         if fd <= 2:
             os.dup2(null, fd)
-        else:
+        elif fd in given:
             os.close(fd)
     os.close(null)
 
@@ -180,3 +183,41 @@ def send(pid: int, signum: int) -> bool:
     except (ProcessLookupError, PermissionError):
         return False
     return True
+
+
+class Job:
+    """The started guest as the shell sees it through netguard: signals go in, its end comes out.
+
+    What the loop must get right and can not see from one signal: a stop is mirrored once, and a SIGCONT continues the
+    guest only if it is still in the stop that was mirrored. A shell's `fg` continues guest and netguard together; by
+    the time netguard hears of it, the guest may have been stopped anew, and that stop must last.
+    """
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self.stopped = 0  # the signal the guest is stopped by, 0 while it runs
+        self.mirrored = False  # netguard stopped for it, and nothing happened to the guest since
+
+    def hear(self, arrivals: Iterable[signals.Arrival]) -> Change | None:
+        """Act on what `Inbox.drain` gave; returns the guest's end once it has. netguard may be stopped in here."""
+        # The meaning first: it looks up senders, who may be the guest, and reaping takes it out of the table.
+        meant = [(signals.meaning(arrival, self.pid), arrival.signum) for arrival in arrivals]
+        end = self.look()
+        if end:
+            return end
+        for meaning, signum in meant:
+            if meaning == signals.FORWARD or (meaning == signals.RESUME and self.mirrored):
+                send(self.pid, signum)
+        if self.stopped and not self.mirrored:
+            self.mirrored = True
+            signals.stop_like(self.stopped)
+        return None
+
+    def look(self) -> Change | None:
+        """Take up every change of the guest; returns its end."""
+        for change in reap():
+            if change.pid == self.pid:
+                if change.is_end:
+                    return change
+                self.stopped, self.mirrored = change.value, False
+        return None

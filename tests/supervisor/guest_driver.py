@@ -26,21 +26,11 @@ def run(words: list[str]) -> int:
     pid = guest.start(asked, os.environ, mask, keep)
     guest.let_go((0, 1, *keep))
     inbox = signals.Inbox()
-    stopped = mirrored = 0  # the signal that stopped the guest, and netguard after it
-    while True:
+    job, end = guest.Job(pid), None
+    while not end:
         select.select([inbox.fd], [], [])
-        meanings = [(signals.meaning(arrival, pid), arrival.signum) for arrival in inbox.drain()]
-        for change in guest.reap():
-            if change.pid == pid and change.is_end:
-                return guest.exit_status(change)
-            if change.pid == pid:
-                stopped, mirrored = change.value, 0
-        for meaning, signum in meanings:
-            if meaning == signals.FORWARD or (meaning == signals.RESUME and mirrored):
-                guest.send(pid, signum)
-        if stopped and not mirrored:
-            mirrored = stopped
-            signals.stop_like(stopped)
+        end = job.hear(inbox.drain())
+    return guest.exit_status(end)
 
 
 if __name__ == "__main__":

@@ -177,12 +177,15 @@ def test_a_kept_pipe_ends_when_the_guest_closes_it() -> None:
 
 
 def test_letting_go_keeps_the_standard_numbers_taken() -> None:
+    """And closes only what the guest was given, whatever number the user wrote."""
     source = (
-        "import os; from netguard.supervisor import guest; fd = os.open('/', 0); guest.let_go((0, fd));"
-        "print(os.path.samefile(0, os.devnull), os.open('/', 0) == fd)"
+        "import os; from netguard.supervisor import guest\n"
+        "own = os.open('/', 0); given = os.dup(own); os.set_inheritable(given, True)\n"
+        "guest.let_go((0, own, given, 99))\n"
+        "print(os.path.samefile(0, os.devnull), os.path.samefile(own, '/'), os.open('/', 0) == given)"
     )
     done = subprocess.run([ME, "-c", source], env=environment(), stdin=-1, stdout=-1, text=True, timeout=SECONDS)
-    assert done.stdout == "True True\n"
+    assert done.stdout == "True True True\n"
 
 
 @pytest.mark.parametrize(
