@@ -40,7 +40,8 @@ Options of netguard's stand before the script; everything from the first word th
 - `--log` adds to a trail that is there, and refuses a file that is none, a symbolic link, and a file that another run
   is writing. Without it the trail is `trail.jsonl` in a folder of the run's own; the summary names it.
 - `--wall auto` and `--wall off` are the same in this version, which has no wall; `--wall require` does not start.
-- `--quiet` silences the summary and the lines about denials. netguard's own failures are told all the same.
+- `--quiet` silences the summary, the lines about denials and the alarms, which then stand in the trail alone. That
+  netguard could not run something is told all the same.
 - `--keep-fd` names a descriptor that netguard itself was started with. `/dev/fd/N` in the guest's arguments, as a shell
   makes it of `<(command)`, is kept by itself.
 - After `--`, what is not Python is run too. Only the Python that it starts is guarded then, and netguard says so.
