@@ -22,6 +22,19 @@ CTRL_C, CTRL_Z, CTRL_BACKSLASH = b"\x03", b"\x1a", b"\x1c"
 DRIVER = Path(__file__).with_name("guest_driver.py")
 PREFIXES = {"plain": (sys.executable,), "guarded": (sys.executable, str(DRIVER))}
 
+#: How guests in these tests wait. A signal that comes after the last look at Python's flags and before a blocking call
+#: would be handled only when that call returns, in a plain run as well; the byte in the pipe makes it return.
+UP = """
+import os, select, signal, sys
+woken, waker = os.pipe()
+os.set_blocking(waker, False)
+signal.set_wakeup_fd(waker)
+print(f"up {os.getpid()}", flush=True)
+"""
+WAKE = "os.read(woken, 1)\n"
+PAUSE = f"\nwhile True: {WAKE}"
+LISTEN = f"\nwhile 0 not in select.select([0, woken], [], [])[0]: {WAKE}"
+
 
 def environment(**more: str) -> dict[str, str]:
     """The environment of every program here: this checkout's netguard, a shell prompt that tells the last status."""

@@ -15,27 +15,27 @@ from tests.supervisor.terminal import (
     CTRL_BACKSLASH,
     CTRL_C,
     CTRL_Z,
+    LISTEN,
+    PAUSE,
     PREFIXES,
     SECONDS,
+    UP,
     Shell,
     Terminal,
     environment,
     status_of,
 )
 
-UP = "import os, signal, sys, time\nprint('u' + 'p', os.getpid(), flush=True)\n"
-CONTINUED = "import signal\nsignal.signal(signal.SIGCONT, lambda *_: print('continued', flush=True))\n"
-PAUSE = "while True: signal.pause()\n"
-#: Counts a signal, and tells the count when a line is typed: by then a second one would have come.
-COUNT = """
-import os, signal, sys
-counts = []
-signal.signal(signal.{name}, lambda *_: (counts.append(1), os.write(1, b"heard\\n")))
-print("up", flush=True)
-sys.stdin.readline()
-print(f"count {{len(counts)}}", flush=True)
-"""
-READ = UP + "print('read', sys.stdin.readline().strip(), flush=True)\n"
+CONTINUED = "import os, signal\nsignal.signal(signal.SIGCONT, lambda *_: os.write(1, b'continued\\n'))\n"
+READ = "print(f'read {sys.stdin.readline().strip()}', flush=True)\n"
+
+
+def count(name: str, first: str = "") -> str:
+    """A guest that does `first`, and tells how often it heard a signal when a line is typed: by then all have come."""
+    heard = f"signal.signal(signal.{name}, lambda *_: (counts.append(1), os.write(1, b'heard\\n')))"
+    return (
+        f"import os, signal\ncounts = []\n{heard}\n{UP}\n{first}{LISTEN}\nprint(f'count {{len(counts)}}', flush=True)\n"
+    )
 
 
 @pytest.fixture(params=PREFIXES, ids=str)
@@ -60,8 +60,8 @@ def line(prefix: tuple[str, ...], tmp_path: Path):  # noqa: ANN201 - a function 
     return write
 
 
-def test_ctrl_c_interrupts_a_sleeping_guest_once(shell: Shell, line) -> None:
-    shell.type(line(UP + "time.sleep(100)\n"))
+def test_ctrl_c_interrupts_a_waiting_guest_once(shell: Shell, line) -> None:
+    shell.type(line(UP + PAUSE))
     shell.expect("up")
     shell.type(CTRL_C)
     said, status = shell.end()
@@ -70,7 +70,7 @@ def test_ctrl_c_interrupts_a_sleeping_guest_once(shell: Shell, line) -> None:
 
 @pytest.mark.parametrize(("keys", "name"), [(CTRL_C, "SIGINT"), (CTRL_BACKSLASH, "SIGQUIT")])
 def test_a_key_is_heard_once(shell: Shell, line, keys: bytes, name: str) -> None:
-    shell.type(line(COUNT.format(name=name)))
+    shell.type(line(count(name)))
     shell.expect("up")
     shell.type(keys)
     shell.expect("heard")
@@ -87,7 +87,7 @@ def test_ctrl_backslash_quits(shell: Shell, line) -> None:
 
 
 def test_ctrl_z_stops_the_job_and_fg_goes_on(shell: Shell, line) -> None:
-    shell.type(line(READ))
+    shell.type(line(UP + LISTEN + READ))
     shell.expect("up")
     shell.type(CTRL_Z)
     said, status = shell.end()
@@ -101,7 +101,7 @@ def test_ctrl_z_stops_the_job_and_fg_goes_on(shell: Shell, line) -> None:
 
 
 def test_ctrl_z_and_bg_goes_on_behind(shell: Shell, line) -> None:
-    shell.type(line(CONTINUED.replace("print('continued', flush=True)", "sys.exit('continued')") + UP + PAUSE))
+    shell.type(line(CONTINUED.replace("os.write(1, b'continued\\n')", "sys.exit('continued')") + UP + PAUSE))
     shell.expect("up")
     shell.type(CTRL_Z)
     assert shell.status() == 148
@@ -111,7 +111,7 @@ def test_ctrl_z_and_bg_goes_on_behind(shell: Shell, line) -> None:
 
 
 def test_a_job_can_be_stopped_many_times(shell: Shell, line) -> None:
-    shell.type(line(CONTINUED + READ))
+    shell.type(line(CONTINUED + UP + LISTEN + READ))
     shell.expect("up")
     for _ in range(10):
         shell.type(CTRL_Z)
@@ -130,7 +130,7 @@ def test_a_guest_that_handles_ctrl_z_stops_when_it_is_ready(shell: Shell, line) 
         "    print('saving', flush=True); os.kill(os.getpid(), signal.SIGSTOP); print('restored', flush=True)\n"
         "signal.signal(signal.SIGTSTP, stop)\n"
     )
-    shell.type(line(handler + READ))
+    shell.type(line(handler + UP + LISTEN + READ))
     shell.expect("up")
     shell.type(CTRL_Z)
     shell.expect("saving")
@@ -145,7 +145,7 @@ def test_a_guest_that_handles_ctrl_z_stops_when_it_is_ready(shell: Shell, line) 
 
 
 def test_a_guest_that_ignores_ctrl_z_goes_on(shell: Shell, line) -> None:
-    shell.type(line("import signal\nsignal.signal(signal.SIGTSTP, signal.SIG_IGN)\n" + READ))
+    shell.type(line("import signal\nsignal.signal(signal.SIGTSTP, signal.SIG_IGN)\n" + UP + LISTEN + READ))
     shell.expect("up")
     shell.type(CTRL_Z)
     shell.type("on")
@@ -154,7 +154,7 @@ def test_a_guest_that_ignores_ctrl_z_goes_on(shell: Shell, line) -> None:
 
 
 def test_a_job_that_reads_from_behind_stops_until_fg(shell: Shell, line) -> None:
-    shell.type(line(READ) + " &")
+    shell.type(line(UP + READ) + " &")
     assert shell.status() == 0
     shell.type("wait %1")
     said, status = shell.end()
@@ -195,7 +195,7 @@ def test_a_shell_as_guest_has_job_control_of_its_own(shell: Shell, prefix: tuple
 
 def test_the_window_size_is_seen_and_its_change_heard_once(shell: Shell, line) -> None:
     shell.resize(30, 90)
-    source = COUNT.format(name="SIGWINCH") + "print('size', *os.get_terminal_size(), flush=True)\n"
+    source = count("SIGWINCH") + "print('size', *os.get_terminal_size(), flush=True)\n"
     shell.type(line(source))
     shell.expect("up")
     shell.resize(40, 100)
@@ -237,7 +237,7 @@ def test_a_reader_is_told_when_the_guest_closes_its_output(shell: Shell, line) -
 
 
 def test_a_signal_to_the_own_group_comes_once(shell: Shell, line) -> None:
-    source = COUNT.format(name="SIGUSR1").replace("sys.stdin", "os.kill(0, signal.SIGUSR1); sys.stdin")
+    source = count("SIGUSR1", "os.kill(0, signal.SIGUSR1)")
     shell.type(line(source))
     shell.expect("heard")
     shell.type("")
@@ -247,13 +247,12 @@ def test_a_signal_to_the_own_group_comes_once(shell: Shell, line) -> None:
 
 def test_a_signal_from_the_guests_child_to_the_group_comes_once(shell: Shell, line, prefix: tuple[str, ...]) -> None:
     """The child lives on, so that netguard can see whose child it is, until a later signal was passed on."""
-    source = COUNT.format(name="SIGUSR1").replace(
-        "sys.stdin",
+    source = count(
+        "SIGUSR1",
         "signal.signal(signal.SIGUSR2, lambda *_: os.write(1, b'passed\\n'))\n"
         "import subprocess\n"
         "print(f'job {os.getpid()} {os.getppid()} end', flush=True)\n"
-        "child = subprocess.Popen(['sh', '-c', 'trap : USR1; kill -USR1 0; read line'], stdin=subprocess.PIPE)\n"
-        "sys.stdin",
+        "child = subprocess.Popen(['sh', '-c', 'trap : USR1; kill -USR1 0; read line'], stdin=subprocess.PIPE)\n",
     )
     shell.type(line(source))
     shell.expect("job ")
