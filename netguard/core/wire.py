@@ -14,14 +14,18 @@ VERSION = "1"
 #: Longest frame in bytes. A SEQPACKET message must fit the socket buffer (212,992 bytes by default on Linux).
 MAX_FRAME = 131_072
 
+#: Longest answer in bytes: a look-up's thousand addresses. Whoever receives makes room for the longest there may be, and
+#: from 128 KiB on the allocator maps and unmaps that room each time, which costs more than all else of a question.
+MAX_ANSWER = 65_536
+
 #: One text is cut at this many characters by whoever sends it: a trail line is shorter than 65,536 bytes.
 MAX_TEXT = 16_384
 
 
-def pack(fields: tuple[str, ...] | list[str]) -> bytes:
+def pack(fields: tuple[str, ...] | list[str], most: int = MAX_FRAME) -> bytes:
     """Returns the frame that holds these texts. Raises ValueError when one holds a NUL or all are too long."""
     frame = "\0".join(fields).encode("utf-8", "surrogatepass")
-    if frame.count(0) != len(fields) - 1 or len(frame) > MAX_FRAME:
+    if frame.count(0) != len(fields) - 1 or len(frame) > most:
         raise ValueError("a text that no frame can carry")
     return frame
 
