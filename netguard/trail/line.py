@@ -108,18 +108,13 @@ def quick(record: Mapping[str, object], limit: int = MAX_LINE) -> bytes | None:
     return body if len(body) < limit - 1 else None
 
 
-def pack(value: object) -> bytes | None:
-    """The JSON of a part of a record, None if it holds something odd, or if there is no encoder that takes parts."""
-    if Tools.fragment is None:
-        return None
-    try:
-        return Tools.dumps(value)
-    except NOT_JSON:
-        return None
+def packer() -> Callable[[object], bytes] | None:
+    """What makes the JSON of a part of a record and raises NOT_JSON; None before `warm`: there is no use for parts."""
+    return Tools.dumps if Tools.fragment else None
 
 
 def packed(value: object) -> object:
-    """A part of a record that `quick` copies as it is. Only where `pack` gave something."""
+    """A part of a record that `quick` copies as it is; raises NOT_JSON. Only where there is a `packer`."""
     return Tools.fragment(Tools.dumps(value)) if Tools.fragment else value
 
 

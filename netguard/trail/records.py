@@ -25,7 +25,7 @@ KEYS = (
     "dst", "dns", "http", "exec", "native", "file", "audit",
     "proc", "code", "tags", "claims", "findings",
     "netguard", "python", "platform", "mode", "wall", "hooks", "http_view", "trail", "policy", "default", "told",
-    "command", "n", "since_ns",
+    "command",
     "errno", "status", "ms", "ttfb_ms", "bytes_out", "bytes_in", "exit", "signal", "reason",
     "torn", "size", "root", "epoch", "lines", "decisions", "counts", "cut",
 )  # fmt: skip

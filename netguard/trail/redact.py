@@ -7,7 +7,7 @@ in base64 inside a longer text, or split over two strings, is the detectors' bus
 from __future__ import annotations
 
 from netguard.trail.formats import EXACT, FOLDED, HEADERS, redacted
-from netguard.trail.line import MAX_ITEMS, MAX_TEXT, mark, pack, packed
+from netguard.trail.line import MAX_ITEMS, MAX_TEXT, mark, packed
 from netguard.trail.names import MIN_VALUE, secret_name
 from netguard.trail.records import NAMES, OWN
 
@@ -71,7 +71,7 @@ class Redactor:
         self.secrets = tuple(sorted(values, key=len, reverse=True))
         self.known = Known(self.look)
         self.lists: dict[tuple[object, ...], list[object]] = {}
-        self.objects: dict[bytes | None, object] = {}
+        self.objects: dict[bytes, object] = {}
 
     def text(self, text: str) -> str:
         """A text with every credential replaced by `[redacted N]`, N being the length of what stood there."""
@@ -154,10 +154,10 @@ class Redactor:
             return self.text(bytes(value[:LOOKED_AT]).decode("ascii", "backslashreplace"))
         return value
 
-    def finished(self, value: dict[object, object], key: bytes | None) -> object:
+    def finished(self, value: dict[object, object], key: bytes) -> object:
         """An object for `line.quick`, as finished JSON that is remembered under the JSON it came from."""
         shown = self.mapping(value)
-        if key is None or len(key) > REMEMBERED_TEXT or pack(shown) is None:
+        if len(key) > REMEMBERED_TEXT:
             return shown
         if len(self.objects) >= REMEMBERED:
             self.objects.clear()
@@ -188,15 +188,19 @@ class Redactor:
 
     def record(self, record: Mapping[str, object]) -> dict[str, object]:
         """A record with every string shown safely, but for the trail's own keys (records.OWN)."""
-        return self.onto({}, record, tuple(record))
+        return self.onto({}, record, tuple(record), None)
 
     def onto(
-        self, shown: dict[str, object], record: Mapping[str, object], keys: Iterable[str], finished: bool = False
+        self,
+        shown: dict[str, object],
+        record: Mapping[str, object],
+        keys: Iterable[str],
+        pack: Callable[[object], bytes] | None,
     ) -> dict[str, object]:
         """`shown` with these keys of a record, in this order: every line passes here, so it is written for speed.
 
-        finished: objects become finished JSON, which only `line.quick` understands. One process, one call site and
-                  one destination are most of a run, so most objects were seen before, as a whole.
+        pack: makes objects finished JSON, which only `line.quick` understands, and raises line.NOT_JSON on what is
+              none. One process, one call site and one destination are most of a run, so most objects were seen before.
         """
         known, objects = self.known, self.objects
         for key in keys:
@@ -204,8 +208,11 @@ class Redactor:
             if type(value) is str:
                 shown[key] = value if key in OWN else known[value]
             elif type(value) is dict:
-                body = pack(value) if finished else None
-                shown[key] = objects.get(body) or self.finished(value, body) if finished else self.mapping(value)
+                if pack is None:
+                    shown[key] = self.mapping(value)
+                else:
+                    body = pack(value)
+                    shown[key] = objects.get(body) or self.finished(value, body)
             else:
                 shown[key] = value if key in OWN else self.value(value)
         return shown

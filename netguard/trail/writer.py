@@ -91,7 +91,7 @@ class Writer:
             self.refuse_for(foul)
         if self.torn or self.owed:
             self.flush_owed()
-        if (self.seq == 0) != begins(record):
+        if (self.seq == 0 or record.get("kind") == "coverage") and (self.seq == 0) != begins(record):
             raise TrailError("a chain begins with its run's coverage line, and has one")
         return self.put(self.line(record, now), self.room)
 
@@ -164,8 +164,11 @@ class Writer:
         """The line that a record would be at `now` (monotonic), credentials hidden, keys in the contract's order."""
         keys = tuple(record)
         keys = self.layouts.get(keys) or self.layout(keys)
-        body = line.quick(self.redactor.onto(self.stamp(now), record, keys, finished=True), limit)
-        return body or line.fit(self.redactor.onto(self.stamp(now), record, keys), KEPT, limit)
+        try:
+            body = line.quick(self.redactor.onto(self.stamp(now), record, keys, line.packer()), limit)
+        except line.NOT_JSON:
+            body = None
+        return body or line.fit(self.redactor.onto(self.stamp(now), record, keys, None), KEPT, limit)
 
     def stamp(self, now: int) -> dict[str, object]:
         """The writer's own part of a line."""

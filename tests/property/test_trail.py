@@ -91,5 +91,8 @@ def test_hiding_keeps_what_holds_no_secret(record: dict[str, object]) -> None:
     redactor = Redactor()
     first = line.encode(redactor.record(record))
     assert line.encode(redactor.record(record)) == first
-    quick = line.quick(redactor.onto({}, record, tuple(record), finished=True))
+    try:
+        quick = line.quick(redactor.onto({}, record, tuple(record), line.packer()))
+    except line.NOT_JSON:
+        quick = None
     assert quick is None or quick == first
