@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import _socket
 import sys
-from posix import F_OK, access, getcwd, readlink
+from posix import getcwd, readlink, stat
 
 from ..core.address import format_ip, parse_ip
-from . import credentials, exact
+from . import credentials, exact, finder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,10 +24,12 @@ if TYPE_CHECKING:
     #: (proto, host, port, path, program, argv). All exact text; "" where a field does not apply.
     Act = tuple[str, str, str, str, str, tuple[str, ...]]
 
-#: More arguments than any command line has use for in a record; the rest is cut there too.
-MAX_ARGV = 256
+#: Characters of a command line, which is told whole or refused: a rule could not see what was cut off. Three quarters
+#: of a frame, so that the rest of the question fits beside it.
+MAX_ARGV = 98_304
 MAX_KNOWN = 1_024
 MAX_TEXT = 16_384
+MAX_HOST = 1_024
 
 
 class Hostile(Exception):
@@ -37,11 +39,16 @@ class Hostile(Exception):
 _SOCKET = _socket.socket
 _family = _SOCKET.family.__get__  # a member of the C type: no subclass answers for it
 _getsockopt: Callable[..., int] = _SOCKET.getsockopt
-_STREAM, _DGRAM = _socket.SOCK_STREAM, _socket.SOCK_DGRAM
+# Bound here: what `_socket` calls SO_TYPE later may be an option whose value the guest sets.
+_SOL_SOCKET, _SO_TYPE = _socket.SOL_SOCKET, _socket.SO_TYPE
 _INET, _INET6, _UNIX = _socket.AF_INET, _socket.AF_INET6, _socket.AF_UNIX
-_known = {"<broadcast>": "255.255.255.255"}
-_PROTOCOLS = {_STREAM: "tcp", _DGRAM: "udp"}
-_ANY = {_INET: "0.0.0.0", _INET6: "::"}  # noqa: S104  # what "" means to connect and bind, not a listener of ours
+_RDS = getattr(_socket, "AF_RDS", _INET)
+_known: dict[str, str] = {}
+_PROTOCOLS = {_socket.SOCK_STREAM: "tcp", _socket.SOCK_DGRAM: "udp"}
+
+#: What "" means to connect and bind, not a listener of ours. For RDS too C builds an internet address, names and all,
+#: and a socket that is said to be RDS (`fileno=`) can be any other: it is decided on as one.
+ANY = {_INET: "0.0.0.0", _INET6: "::", _RDS: "0.0.0.0"}  # noqa: S104
 _PLACES = {place.rstrip("/") + "/" for place in (sys.prefix, sys.base_prefix, sys.exec_prefix, "/usr/lib")}
 _INSTALLED = tuple(_PLACES - {"/"})
 
@@ -56,7 +63,7 @@ def endpoint(event: str, args: tuple[object, ...]) -> Act | None:
     family = _family(sock)
     if family == _UNIX:
         return "unix", "", "", unix_path(address), "", ()
-    if family not in _ANY:
+    if family not in ANY:
         return f"family-{int(family)}", "", "", "", "", ()
     host, port = inet(address)
     return transport(sock), literal(host, family), str(port), "", "", ()
@@ -64,7 +71,7 @@ def endpoint(event: str, args: tuple[object, ...]) -> Act | None:
 
 def transport(sock: object) -> str:
     """tcp or udp as the kernel says: the type that Python shows is whatever the guest declared with `fileno=`."""
-    kind = _getsockopt(sock, _socket.SOL_SOCKET, _socket.SO_TYPE)
+    kind = _getsockopt(sock, _SOL_SOCKET, _SO_TYPE)
     return _PROTOCOLS.get(kind, f"type-{kind}")
 
 
@@ -81,7 +88,7 @@ def inet(address: object) -> tuple[str, int]:
 def literal(host: str, family: int) -> str:
     """The address as it will be reached. A name here went around the wrapped functions; what it led to is unknown."""
     if not host:
-        return _ANY[family]
+        return ANY[family]
     found = canonical(host)
     if found is None:
         raise Hostile("a name was given to _socket itself")
@@ -92,7 +99,9 @@ def canonical(host: str) -> str | None:
     """An address in the one spelling that names it, None for a name. Remembered: the same few come again and again."""
     found = _known.get(host)
     if found is None:
-        address = parse_ip(host)
+        if host == "<broadcast>":
+            return "255.255.255.255"
+        address = parse_ip(host) if len(host) <= MAX_HOST else None
         if address is None or host.startswith("["):
             return None  # in brackets it is an address to us and a name to libc, which would ask for it
         if len(_known) >= MAX_KNOWN:
@@ -130,10 +139,16 @@ def system_text(value: object) -> str:
 
 
 def name(event: str, args: tuple[object, ...]) -> Act | None:
-    """(host, …): a name asked for. An address in any spelling, and no host at all, are no names."""
+    """(host, …): a name asked for. An address in any spelling, and no host at all, are no names.
+
+    A `str` goes through the `idna` codec, which a guest can replace, so it may stand for any other name. The wrapped
+    functions hand C none but `bytes`; whoever goes around them is refused.
+    """
     host = args[0]
     if host is None:
         return None
+    if type(host) is not bytes:
+        raise Hostile("a name was given to another copy of _socket")
     text = ascii_text(host)
     if event != "socket.gethostbyaddr" and (not text or parse_ip(text) is not None):
         return None
@@ -141,14 +156,17 @@ def name(event: str, args: tuple[object, ...]) -> Act | None:
 
 
 def reverse(event: str, args: tuple[object, ...]) -> Act | None:
-    """(sockaddr,): the name of an address."""
+    """(sockaddr,): the name of an address. For a name C looks up nothing; it refuses it."""
     host, _ = inet(args[0])
+    if canonical(host) is None:
+        return None
     return "", host, "", "", "", ()
 
 
 def request(event: str, args: tuple[object, ...]) -> Act | None:
     """(url, data, headers, method). A `file:` URL is an opened file and no request."""
     url, data, _, method = args
+    url, method = exact.text(url), exact.text(method)  # `http.HTTPMethod` is a subclass of `str`
     if type(url) is not str or type(method) is not str:
         raise Hostile("the URL is no exact str")
     if url[:5].lower() in ("file:", "data:"):
@@ -164,31 +182,52 @@ def clean(text: str) -> str:
 
 def shell(event: str, args: tuple[object, ...]) -> Act | None:
     """(command as bytes,): `os.system` hands it to the shell."""
-    return "", "", "", "", "/bin/sh", ("sh", "-c", clean(system_text(args[0])))
+    return "", "", "", "", "/bin/sh", ("sh", "-c", *arguments([args[0]]))
 
 
 def program(event: str, args: tuple[object, ...]) -> Act | None:
-    """(path, argv, env). `execvp` tries one path after the other; one that is not there starts nothing."""
+    """(path, argv, env). `execvp` tries one path after the other; one that is not there starts nothing.
+
+    Then what C would raise is raised here: between our look and C's, another thread could put a program there.
+    """
     path, argv = args[0], args[1]
     if type(path) is int:
         text = readlink(f"/proc/self/fd/{path}")
     else:
-        text = system_text(path)
-        if "/" in text and not access(text, F_OK):
-            return None
+        text = absolute(system_text(path))
+        if "/" in text:
+            present(text, path)
     return "", "", "", "", clean(text), arguments(argv)
 
 
+def absolute(path: str) -> str:
+    """A program's path as the system follows it. The supervisor does not know where the guest has gone since."""
+    return path if path.startswith("/") or "/" not in path else getcwd() + "/" + path
+
+
+def present(text: str, path: object) -> None:
+    """Raises the OSError that starting nothing ends with."""
+    try:
+        stat(text)
+    except OSError as error:
+        raise type(error)(error.errno, error.strerror, path) from None
+
+
 def candidates(event: str, args: tuple[object, ...]) -> Act | None:
-    """(paths, argv, env): the child tries each path; the first that is there is what starts."""
+    """(paths, argv, env): the child tries each path. The wrapped function has left one."""
     paths, argv = args[0], args[1]
     if type(paths) is not tuple and type(paths) is not list:
         raise Hostile("the programs are no exact tuple")
-    for path in paths:
-        text = system_text(path)
-        if access(text, F_OK):
-            return "", "", "", "", clean(text), arguments(argv)
-    return None
+    if len(paths) != 1:
+        raise Hostile("more than one program to choose from")
+    if paths[0] in NOWHERE:
+        return None
+    return "", "", "", "", clean(absolute(system_text(paths[0]))), arguments(argv)
+
+
+#: Paths that can never be a program: what is left of candidates of which none is there. The first fails as a file that
+#: does not exist, the second as one below a file.
+NOWHERE = (b"", b"/dev/null/none")
 
 
 def announcement(event: str, args: tuple[object, ...]) -> None:
@@ -196,10 +235,13 @@ def announcement(event: str, args: tuple[object, ...]) -> None:
 
 
 def arguments(argv: object) -> tuple[str, ...]:
-    """A program's arguments, copied once."""
+    """A program's arguments, copied once, whole."""
     if type(argv) is not list and type(argv) is not tuple:
         raise Hostile("the arguments are no exact list")
-    return tuple([clean(system_text(item)) for item in argv[:MAX_ARGV]])
+    found = tuple([system_text(item).replace("\0", "\\0") for item in argv[:MAX_ARGV]])
+    if len(argv) > MAX_ARGV or sum([len(item) + 1 for item in found]) > MAX_ARGV:
+        raise Hostile(f"a command line of more than {MAX_ARGV} characters")
+    return found
 
 
 def library(event: str, args: tuple[object, ...]) -> Act | None:
@@ -227,6 +269,8 @@ def module(event: str, args: tuple[object, ...]) -> Act | None:
     if file is None:
         return None
     path = system_text(file)
+    if not finder.made_here(system_text(args[0])):
+        raise Hostile("a copy of a module that the guard has to change")
     if path.startswith(_INSTALLED) and "/../" not in path:
         return None
     return "", "", "", clean(path), "", ()
@@ -247,6 +291,7 @@ def credential(event: str, args: tuple[object, ...]) -> Act | None:
         return None
     if not path.startswith("/"):
         path = getcwd() + "/" + path
+    path = credentials.plain(path)
     if not credentials.holds(path, parents):
         return None
     return "", "", "", clean(path), "", ()

@@ -14,9 +14,9 @@ from __future__ import annotations
 import _socket
 import sys
 from _thread import _local, get_native_id
-from posix import getpid
+from posix import getpid, urandom
 
-from ..core.wire import MAX_FRAME, VERSION, pack, unpack
+from ..core.wire import MAX_ANSWER, VERSION, pack, unpack
 
 #: Seconds until a question counts as lost. A look-up through a dead resolver takes half a minute; a rule's delay is at
 #: most 30 s.
@@ -25,30 +25,53 @@ PATIENCE = 75
 #: struct timeval, as the kernel's own length on every 64-bit Linux that CPython runs on.
 _TIMEVAL = PATIENCE.to_bytes(8, sys.byteorder) + bytes(8)
 
+# Bound here: a guest that replaces `_socket.socket` would otherwise be handed the channel and answer on it. It is not
+# `socket.socket` either, whose methods are the guest's to change.
+_SOCKET = _socket.socket
+_UNIX, _SEQPACKET = _socket.AF_UNIX, _socket.SOCK_SEQPACKET
+_SOL_SOCKET, _SO_RCVTIMEO, _SO_SNDTIMEO = _socket.SOL_SOCKET, _socket.SO_RCVTIMEO, _socket.SO_SNDTIMEO
+
+#: As an int it reads the first member of struct ucred, the pid (unix(7)). 0 where the platform has no such option.
+_PEERCRED = getattr(_socket, "SO_PEERCRED", 0)
+
 #: Guests may reset SIGPIPE to its default; a lost supervisor must deny, not kill.
 _NOSIGNAL = getattr(_socket, "MSG_NOSIGNAL", 0)
+
+#: Bytes of chance in a question's number. Whoever writes questions of his own to our descriptor, so that their answers
+#: wait there for the next one, would have to guess its number.
+CHANCE = 8
 
 
 class Lost(Exception):
     """The supervisor cannot be asked."""
 
 
+class Broken(Exception):
+    """This line has ended or has been meddled with; another may do."""
+
+
 class Connection:
     """One open line. It belongs to the thread and the process that made it."""
 
-    __slots__ = ("busy", "count", "peer", "pid", "sock")
+    __slots__ = ("busy", "name", "peer", "pid", "sock")
 
     def __init__(self, sock: _socket.socket, pid: int) -> None:
         self.sock = sock
         self.pid = pid
-        self.peer = sock.getpeername()
-        self.count = 0
+        self.name = sock.getpeername()
+        self.peer = sock.getsockopt(_SOL_SOCKET, _PEERCRED) if _PEERCRED else 0
         self.busy = False
 
     def ours(self) -> bool:
-        """Whether the kernel says that the descriptor still leads to the supervisor."""
+        """Whether the kernel says that the descriptor still leads to the supervisor.
+
+        By the process at the other end: the name alone would also be that of a listener which the guest makes in a
+        network namespace of its own. Without a pid to know it by, the name has to do.
+        """
         try:
-            return bool(self.sock.getpeername() == self.peer)
+            if self.peer:
+                return self.sock.getsockopt(_SOL_SOCKET, _PEERCRED) == self.peer
+            return bool(self.sock.getpeername() == self.name)
         except OSError:
             return False
 
@@ -64,52 +87,55 @@ class Connection:
 class Channel:
     """Asks the supervisor at `address` (an abstract or a path name of a SEQPACKET socket)."""
 
-    __slots__ = ("address", "lines", "run")
+    __slots__ = ("address", "lines", "run", "supervisor")
 
     def __init__(self, address: str | bytes, run: str) -> None:
         self.address = address
         self.run = run
         self.lines = _local()
+        self.supervisor = -1  # its pid, from the first connection on, which is made before the guest runs
 
     def ask(self, op: str, fields: tuple[str, ...]) -> list[str]:
         """Returns the answer's fields after the question's number. Raises Lost when there is none."""
         line = self._line()
-        if line.busy:
-            # A signal handler interrupted this thread's own question; the answer on its line is not for us.
-            return self._exchange(self._open(getpid(), ""), op, fields)
+        # Busy: a signal handler interrupted this thread's own question; the answer on its line is not for us.
+        kept = not line.busy
+        if not kept:
+            line = self._open(getpid(), "")
         try:
             return self._exchange(line, op, fields)
-        except (BrokenPipeError, ConnectionResetError):
-            # Cut off: somebody wrote to our descriptor. The supervisor hears why this is a second line.
-            line = self.lines.line = self._open(getpid(), "the channel was written to by others, or broke")
+        except Broken as error:
+            line = self._open(getpid(), str(error))
+        if kept:
+            self.lines.line = line
         try:
             return self._exchange(line, op, fields)
-        except OSError as error:
+        except Broken as error:
             raise Lost(str(error)) from None
 
     def _exchange(self, line: Connection, op: str, fields: tuple[str, ...]) -> list[str]:
-        """One question and its answer on one line. Raises BrokenPipeError when the line has ended, Lost otherwise."""
-        line.busy = True
-        line.count += 1
-        number = str(line.count)
+        """One question and its answer on one line. Raises Broken, Lost, or ValueError for what no frame can carry."""
+        number = urandom(CHANCE).hex()
+        frame = pack((op, number, *fields))
+        sock = line.sock
         try:
-            line.sock.send(pack((op, number, *fields)), _NOSIGNAL)
-            frame = line.sock.recv(MAX_FRAME)
-            if not frame:
-                raise BrokenPipeError(32, "the supervisor has hung up")
+            line.busy = True
+            sock.send(frame, _NOSIGNAL)
+            frame = sock.recv(MAX_ANSWER)
             answer = unpack(frame)
         except BaseException as error:
             # Also for KeyboardInterrupt from a handler that ran in between: the answer would come to the next question.
             self._drop(line)
-            if isinstance(error, (BrokenPipeError, ConnectionResetError)):
-                raise
-            if isinstance(error, (OSError, ValueError)):
+            if isinstance(error, (BrokenPipeError, ConnectionResetError, ValueError)):
+                raise Broken("the channel broke") from None
+            if isinstance(error, OSError):
                 raise Lost(str(error)) from None
             raise
         line.busy = False
         if answer[0] != number:
+            # Nothing (it was hung up), or the answer to a question that we have not asked.
             self._drop(line)
-            raise Lost("an answer to another question")
+            raise Broken("the channel was written to by others" if frame else "the channel was cut off")
         return answer[1:]
 
     def tell(self, op: str, fields: tuple[str, ...]) -> None:
@@ -139,14 +165,21 @@ class Channel:
             self.lines.line = None
 
     def _open(self, pid: int, why: str) -> Connection:
+        sock = None
         try:
-            # Not `socket.socket`: its methods are the guest's to change, those of the C type are not.
-            sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
+            sock = _SOCKET(_UNIX, _SEQPACKET)
             sock.settimeout(None)  # the guest may have set a default time-out
-            sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_RCVTIMEO, _TIMEVAL)
-            sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_SNDTIMEO, _TIMEVAL)
+            sock.setsockopt(_SOL_SOCKET, _SO_RCVTIMEO, _TIMEVAL)
+            sock.setsockopt(_SOL_SOCKET, _SO_SNDTIMEO, _TIMEVAL)
             sock.connect(self.address)
+            line = Connection(sock, pid)
+            if self.supervisor != line.peer:
+                if self.supervisor != -1:
+                    raise Lost("somebody else answers in the supervisor's name")
+                self.supervisor = line.peer
             sock.send(pack(("open", VERSION, self.run, str(get_native_id()), why)), _NOSIGNAL)
-            return Connection(sock, pid)
+            return line
         except OSError as error:
+            if sock is not None:
+                sock.close()  # or it would warn in the guest's name
             raise Lost(f"the supervisor cannot be reached: {error}") from None

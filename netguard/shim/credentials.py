@@ -39,6 +39,17 @@ NAMES: dict[str, tuple[str, ...]] = {
 }
 
 
+def plain(path: str) -> str:
+    """An absolute path without `//`, `.` and `..`, by which a folder would hide its name. Links are not followed."""
+    parts: list[str] = []
+    for part in path.split("/"):
+        if part == "..":
+            del parts[-1:]
+        elif part and part != ".":
+            parts.append(part)
+    return "/" + "/".join(parts)
+
+
 def holds(path: str, parents: tuple[str, ...]) -> bool:
     """Whether the absolute path's parent folder is one of these; every folder is when none is named."""
     if not parents:

@@ -46,16 +46,28 @@ def pair(value: object) -> object:
     return (text(items[0]), number(items[1]), *[number(item) for item in items[2:]])
 
 
-def path(value: object) -> object:
-    """A program, an argument or a variable as the bytes that the system gets."""
-    if type(value) is int:
-        return value  # `execve` and `posix_spawn` take a descriptor
+def system(value: object) -> bytes:
+    """A program, an argument, a folder or a variable as the bytes that the system gets. Raises TypeError as C does."""
     found = text(value)
     if type(found) is not str and type(found) is not bytes:
         found = text(fspath(value))  # type: ignore[call-overload]
     return found if type(found) is bytes else str.encode(found, _ENCODING, _ERRORS)  # type: ignore[arg-type]
 
 
-def paths(values: object) -> list[object]:
+def name(value: object) -> object:
+    """A program's path as an exact `str`, `bytes` or descriptor: not turned into bytes, since errors name it."""
+    found = number(text(value))
+    return found if type(found) in (str, bytes, int) else text(fspath(value))  # type: ignore[call-overload]
+
+
+def items(values: object) -> object:
+    """A program's arguments: the real items of a list or tuple, in a list that is nobody else's; else as it is."""
+    for kind in (list, tuple):
+        if issubclass(type(values), kind):
+            return [system(value) for value in kind.__getitem__(values, slice(None))]  # type: ignore[call-overload]
+    return values
+
+
+def paths(values: object) -> list[bytes]:
     """The arguments of a program. Iterated once, as C does; the list that comes out is nobody else's."""
-    return [path(value) for value in values]  # type: ignore[attr-defined]
+    return [system(value) for value in values]  # type: ignore[attr-defined]

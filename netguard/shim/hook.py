@@ -53,9 +53,9 @@ class Witness:
             act = read(event, args)
             if act is not None:
                 self.judge(kind, event, act)
-        except Denied:
-            raise
-        except Hostile as error:
+        except OSError:
+            raise  # Denied, or what C would have raised next: a closed socket, a program that is not there
+        except (Hostile, ValueError) as error:  # ValueError: a text that no frame can carry
             raise self.hostile(kind, event, str(error)) from None
         except Lost as error:
             raise denied(kind, event, "no-supervisor", str(error)) from None
@@ -67,7 +67,7 @@ class Witness:
         proto, host, port, path, program, argv = act
         if proto == "udp" and kind == "connect" and self.udp.get((host, port), 0.0) > monotonic():
             return
-        if kind == "native" and path in self.known:
+        if kind == "native" and (path or program) in self.known:
             return
         lines = self.channel.lines
         if event in _STARTS and getattr(lines, "popen", False):
@@ -77,7 +77,7 @@ class Witness:
             raise denied(kind, path if kind == "http" else destination(act), answer[2], answer[3])
         lines.seq = answer[1]  # "0" where there is no line
         if answer[2] == "again":
-            self.remember(kind, host, port, path)
+            self.remember(kind, host, port, path or program)
 
     def remember(self, kind: str, host: str, port: str, path: str) -> None:
         """Keeps a grant that the supervisor said stands for a while: a UDP destination, a library, a symbol."""
@@ -93,7 +93,7 @@ class Witness:
         """Has an unreadable argument put on record and returns the refusal."""
         try:
             self.channel.ask("hostile", (kind, event, why, *origin.here(3)))
-        except Lost:
+        except (Lost, ValueError):
             pass  # the refusal stands without a record: there is nobody left to write one
         return denied(kind, event, "hostile-argument", why)
 
@@ -109,11 +109,15 @@ def destination(act: Act) -> str:
     return f"{shown}:{port}" if port else shown
 
 
-def install(witness: Witness) -> None:
-    """Adds the hook and proves that it hears. Raises RuntimeError when an earlier hook has kept it out in silence."""
+def install(witness: Witness, front: Callable[[object], None]) -> None:
+    """Adds the hook and proves that it hears. Raises RuntimeError when an earlier hook has kept it out in silence.
+
+    front: called with the name of each module that is about to be looked for.
+    """
     rows = witness.rows
     saw = witness.saw
     announced = witness.channel.lines
+    address = witness.channel.address
     nonce = object()
     heard = []
 
@@ -122,10 +126,13 @@ def install(witness: Witness) -> None:
             if event == SELF_TEST and args and args[0] is nonce:
                 heard.append(True)
             return
-        if event == "socket.connect" and args[1] is witness.channel.address:
+        if event == "socket.connect" and args[1] is address:
             return  # the shim's own connection; whoever else had this very object would only reach the supervisor
         if event == "subprocess.Popen":
             announced.popen = True
+            return
+        if event == "import" and args[1] is None:
+            front(args[0])
             return
         saw(event, args)
 

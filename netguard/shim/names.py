@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import _socket
 
-from ..core.address import parse_ip
 from ..denied import denied
 from . import exact, origin
+from .arguments import MAX_HOST, canonical
 from .channel import Lost
 from .hook import Witness
 
@@ -19,7 +19,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-NI_NUMERICHOST = _socket.NI_NUMERICHOST
+# Bound here: what `_socket` calls AF_INET6 later is up to the guest.
+INET6, DGRAM = _socket.AF_INET6, _socket.SOCK_DGRAM
+
+#: Longest label of a name (RFC 1035 section 2.3.4).
+MAX_LABEL = 63
 
 #: Errors of a look-up as the supervisor names them -> what C raises.
 ERRORS: dict[str, type[OSError]] = {"gaierror": _socket.gaierror, "herror": _socket.herror, "error": OSError}
@@ -38,7 +42,7 @@ class Lookups:
 
     def ask(self, function: str, host: str, service: str = "", numbers: tuple[int, ...] = ()) -> list[str]:
         """Returns the answer's fields. Raises what the look-up raised, or Denied."""
-        if "\0" in host or len(host) > 1_024:
+        if "\0" in host or len(host) > MAX_HOST:
             # C would look up what stands before the NUL.
             raise self.witness.hostile("dns", "socket." + function, "no host name")
         flat = [str(number) for number in (*numbers, 0, 0, 0, 0)[:4]]
@@ -53,25 +57,45 @@ class Lookups:
         return answer[3:]
 
     def host(self, value: object, event: str) -> str | None:
-        """The name in a host argument, or None when it holds none: no host, an address, or what C refuses by itself."""
+        """The name in a host argument, or None when it holds none: no host, an address, or what C refuses by itself.
+
+        A name with an empty or too long label is such: C's `idna` refuses it, and says so in its own words. Should
+        the guest have put another codec in that place, the event that follows is refused for its `str`.
+        """
         value = exact.text(value)
         if type(value) is bytes:
             if not value.isascii():
                 raise self.witness.hostile("dns", event, "a host that is not ASCII, as bytes")
             value = value.decode("ascii")
-        if type(value) is not str or not value or (parse_ip(value) is not None and not value.startswith("[")):
-            return None  # in brackets it is an address to us and a name to libc, which would ask for it
+        elif type(value) is str and not _has_labels(value):
+            return None
+        if type(value) is not str or not value or canonical(value) is not None:
+            return None
         return value
 
     def first(self, name: str, family: int) -> str:
         """The address that C's own look-up inside connect, bind and sendto would take: the first of this family."""
-        return self.ask("getaddrinfo", name, "", (family, _socket.SOCK_DGRAM, 0, 0))[4]
+        return self.ask("getaddrinfo", name, "", (family, DGRAM, 0, 0))[4]
+
+
+def _has_labels(host: str) -> bool:
+    """Whether every label of the name has a length that `idna` takes; a longer host than any is asked for as it is."""
+    if len(host) > MAX_HOST:
+        return True
+    labels = host.split(".")
+    return all([0 < len(label) <= MAX_LABEL for label in labels[:-1]]) and len(labels[-1]) <= MAX_LABEL
+
+
+def _literal(value: object) -> str | None:
+    """The address that an exact `str` or `bytes` spells, as text, None when it spells none."""
+    text = value.decode("ascii", "replace") if type(value) is bytes else value
+    return text if type(text) is str and canonical(text) is not None else None
 
 
 def ascii_bytes(value: object) -> object:
     """A host that holds no name, in the form that no codec touches."""
     value = exact.text(value)
-    return value.encode("ascii") if type(value) is str and value.isascii() else value
+    return value.encode("ascii") if type(value) is str and value.isascii() and _has_labels(value) else value
 
 
 def wrap_getaddrinfo(lookups: Lookups, original: Callable[..., object]) -> Callable[..., object]:
@@ -83,12 +107,17 @@ def wrap_getaddrinfo(lookups: Lookups, original: Callable[..., object]) -> Calla
         numbers = tuple([exact.number(number) for number in (family, type, proto, flags)])
         service = exact.number(exact.text(port))
         name = lookups.host(host, "socket.getaddrinfo")
-        if name is None or any([number.__class__ is not int for number in numbers]):
+        if name is None or not _are_ints(numbers):
             return original(ascii_bytes(host) if name is None else b"", service, *numbers)
         answer = lookups.ask("getaddrinfo", name, _service(service), numbers)  # type: ignore[arg-type]
         return [_row(answer[at : at + ROW]) for at in range(0, len(answer), ROW)]
 
     return getaddrinfo
+
+
+def _are_ints(values: tuple[object, ...]) -> bool:
+    """Whether all are exact ints. In `getaddrinfo` itself `type` is an argument, and `__class__` may lie."""
+    return all([type(value) is int for value in values])
 
 
 def _service(port: object) -> str:
@@ -105,7 +134,7 @@ def _service(port: object) -> str:
 def _row(fields: list[str]) -> tuple[object, ...]:
     family, kind, proto, canonical, host, port, flow, scope = fields
     address: tuple[object, ...] = (host, int(port))
-    if int(family) == _socket.AF_INET6:
+    if int(family) == INET6:
         address += (int(flow), int(scope))
     return int(family), int(kind), int(proto), canonical, address
 
@@ -127,8 +156,8 @@ def _wrap_host_lists(function: str) -> Callable[[Lookups, Callable[..., object]]
         def wrapped(hostname: object) -> object:
             value = exact.text(hostname)
             name = lookups.host(value, "socket." + function)
-            if name is None and function == "gethostbyaddr" and type(value) is str and value:
-                name = value  # here an address is looked up too
+            if name is None and function == "gethostbyaddr":
+                name = _literal(value)  # here an address is looked up too
             if name is None:
                 return original(ascii_bytes(value))
             canonical, count, *rest = lookups.ask(function, name)
@@ -148,10 +177,9 @@ def wrap_getnameinfo(lookups: Lookups, original: Callable[..., object]) -> Calla
         if type(address) is not tuple or type(number) is not int or len(address) < 2:
             return original(address, number)
         host, port = address[0], address[1]
-        if type(host) is not str or type(port) is not int:
-            raise lookups.witness.hostile("dns", "socket.getnameinfo", "the address is not exact")
-        rest = tuple([item for item in address[2:4] if type(item) is int])
-        found = lookups.ask("getnameinfo", host, str(port), (number, *rest))
+        if type(host) is not str or canonical(host) is None or not _are_ints(address[1:]) or len(address) > 4:
+            return original(address, number)  # for C to refuse: it looks nothing up for a name
+        found = lookups.ask("getnameinfo", host, str(port), (number, *address[2:]))
         return found[0], found[1]
 
     return getnameinfo

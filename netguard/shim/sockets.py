@@ -15,9 +15,10 @@ import _socket
 from time import perf_counter
 
 from . import exact
-from .arguments import canonical
+from .arguments import ANY, canonical
+from .channel import Lost
 from .hook import Witness
-from .names import Lookups
+from .names import INET6, Lookups
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,8 +26,10 @@ if TYPE_CHECKING:
 
 _family = _socket.socket.family.__get__
 _fileno = _socket.socket.fileno
+INET = _socket.AF_INET
 _kind = _socket.socket.type.__get__
-_INTERNET = {_socket.AF_INET: "0.0.0.0", _socket.AF_INET6: "::"}  # noqa: S104  # an address for C to refuse the port with
+_getsockname = _socket.socket.getsockname
+_DGRAM = _socket.SOCK_DGRAM
 
 #: Errors that say "not yet": the connection goes on, so nothing is known about how it ends.
 _PENDING = (11, 36, 114, 115)  # EAGAIN, macOS's EINPROGRESS, Linux's EALREADY and EINPROGRESS
@@ -43,7 +46,7 @@ class Addresses:
     def exact(self, sock: _socket.socket, address: object) -> object:
         """Returns the address with its name resolved. What C would refuse is left for C to refuse, without its name."""
         family = _family(sock)
-        if family not in _INTERNET:
+        if family not in ANY:
             return exact.text(address)
         address = exact.pair(address)
         if type(address) is not tuple or len(address) < 2:
@@ -54,8 +57,8 @@ class Addresses:
         if type(host) is not str or not host or canonical(host) is not None:
             return (host, *address[1:])
         if type(port) is not int:
-            return (_INTERNET[family], *address[1:])
-        return (self.lookups.first(host, family), *address[1:])
+            return (ANY[family], *address[1:])  # an address for C to refuse the port with
+        return (self.lookups.first(host, INET if family != INET6 else family), *address[1:])
 
 
 def wrap_connect(name: str, addresses: Addresses, witness: Witness) -> Callable[..., object]:
@@ -90,7 +93,7 @@ def wrap_bind(addresses: Addresses, witness: Witness) -> Callable[..., object]:
 
     def bind(self: _socket.socket, address: object, /) -> None:
         original(self, addresses.exact(self, address))
-        if _kind(self) & 0xF == _socket.SOCK_DGRAM:
+        if _kind(self) & 0xF == _DGRAM:
             show(witness, self)
 
     return bind
@@ -101,6 +104,9 @@ def wrap_listen(witness: Witness) -> Callable[..., object]:
     original: Callable[..., None] = _socket.socket.listen
 
     def listen(self: _socket.socket, *backlog: int) -> None:
+        if _family(self) in ANY and _getsockname(self)[1] == 0:
+            # Without `bind` the kernel takes any free port on all addresses, and no event says so.
+            witness.saw("socket.bind", (self, (ANY[_family(self)], 0)))
         original(self, *backlog)
         show(witness, self)
 
@@ -111,9 +117,7 @@ def show(witness: Witness, sock: _socket.socket) -> None:
     """Says which descriptor now listens. The supervisor asks the kernel what it is; a guest's word gives no right."""
     try:
         witness.channel.ask("listening", (str(_fileno(sock)),))
-    except OSError:
-        raise
-    except Exception:  # noqa: BLE001  # not shown means not the run's own: the next connection to it is judged as any other
+    except (Lost, ValueError):  # not shown means not the run's own: the next connection to it is judged as any other
         return
 
 

@@ -24,19 +24,33 @@ CHANNEL, RUN = b"NETGUARD_CHANNEL", b"NETGUARD_RUN"
 
 
 def start() -> None:
-    """Installs everything in the order in which it can be trusted: the hook first, the report last."""
-    channel = Channel(_address(environ[CHANNEL]), environ.get(RUN, b"").decode("ascii"))
+    """Installs everything; the report comes last."""
+    wanted = _wanted()
+    channel = Channel(_address(wanted[CHANNEL]), wanted.get(RUN, b"").decode("ascii"))
     witness = hook.Witness(channel, watched(frozenset()))
-    hook.install(witness)
-    finder.install(_changes(witness))
+    hook.install(witness, finder.install(_changes(witness)).front)
     argv = [part for part in map(exact.text, getattr(sys, "orig_argv", sys.argv)) if type(part) is str]
     cwd = getcwd().replace("\0", "")
-    wanted = channel.ask("hello", (VERSION, sys.version.split()[0], sys.executable or "", cwd, *argv))
-    if wanted[0] != "allow":
-        raise RuntimeError(f"the supervisor does not start this interpreter: {wanted[-1]}")
+    answer = channel.ask("hello", (VERSION, sys.version.split()[0], sys.executable or "", cwd, *argv))
+    if answer[0] != "allow":
+        raise RuntimeError(f"the supervisor does not start this interpreter: {answer[-1]}")
     # Events that rules name as `audit:NAME`; the hook looks them up in the same dict.
-    for event, row in watched(frozenset(wanted[2:])).items():
+    for event, row in watched(frozenset(answer[2:])).items():
         witness.rows.setdefault(event, (row[0], arguments.READERS[row[1]]))
+
+
+def _wanted() -> dict[bytes, bytes]:
+    """The environment that this process was started with.
+
+    As the kernel keeps it, where it does: before a sub-interpreter starts, the guest may have put another address, its
+    own, into what `posix` shows.
+    """
+    try:
+        with open("/proc/self/environ", "rb") as file:
+            found = dict([entry.partition(b"=")[::2] for entry in file.read().split(b"\0")])
+    except OSError:
+        return environ
+    return found if CHANNEL in found else environ
 
 
 def _address(text: bytes) -> str | bytes:
@@ -72,6 +86,7 @@ def _changes(witness: hook.Witness) -> dict[str, Callable[[ModuleType], None]]:
         for name, function in programs.wrap_posix(module).items():
             _replace(module, name, function)
             _replace(sys.modules["os"], name, function)
+        _replace(sys.modules["os"], "_execvpe", programs.wrap_execvpe(sys.modules["os"]))
 
     def change_netguard(module: ModuleType) -> None:
         module.Denied = Denied  # type: ignore[attr-defined]
@@ -87,8 +102,11 @@ def _changes(witness: hook.Witness) -> dict[str, Callable[[ModuleType], None]]:
 
 
 def _replace(module: ModuleType, name: str, function: Callable[..., object]) -> None:
-    """Puts a function in another's place, with its looks."""
+    """Puts a function in another's place, with its looks; a reloaded module may have ours already."""
     original = getattr(module, name)
+    if getattr(original, "__code__", None) is function.__code__:
+        return
+    function.__name__ = function.__qualname__ = name
     function.__doc__ = original.__doc__
     function.__module__ = original.__module__
     setattr(module, name, function)
