@@ -107,6 +107,7 @@ def guarded(args: Namespace) -> tuple[Change, int]:
     from netguard.trail.line import warm
     from netguard.views.screen import Screen
 
+    mask = signals.hold()  # first of all: what comes while netguard starts is for the guest
     tags = tags_of(args)
     refuse_wall(args.wall)
     wanted = target.parse(args.guest, os.environ)
@@ -128,12 +129,12 @@ def guarded(args: Namespace) -> tuple[Change, int]:
     write(coverage(args, wanted, policy, tags))
     if not wanted.is_python:
         screen.tell(f"{wanted.script} is no Python: only the Python that it starts is seen, nothing else")
-    mask = signals.hold()
     pid = guest.start(wanted, environment(address, run), mask, tuple(args.keep_fd))
     try:
         inbox = signals.Inbox()
         warm()  # the fast encoder, while the guest's interpreter starts; until here the slow one wrote
-        guest.let_go(wanted.fds)
+        # What the guest holds now is its own: a reader must not wait for our copies of it.
+        guest.let_go((0, *([] if args.log == "-" else [1]), *wanted.fds, *args.keep_fd))
         end = loop.serve(pid, inbox, must_report=wanted.is_python)
     except BaseException:
         guest.send(pid, 9)  # nobody watches it any more

@@ -103,12 +103,15 @@ class Loop:
     def serve(self, pid: int, inbox: signals.Inbox, *, must_report: bool) -> guest.Change:
         """Runs until the guest has ended; returns how. A guest that must report and does not is killed."""
         self.poll.register(inbox.fd, select.EPOLLIN)
+        job = guest.Job(pid)
         deadline = time.monotonic() + HELLO
         tick = time.monotonic() + 1.0
         while self.end is None:
             for fd, _ in self.poll.poll(self._patience(tick)):
                 if fd == inbox.fd:
-                    self._signals(inbox, pid)
+                    before = time.monotonic()
+                    self.end = job.hear(inbox.drain())
+                    deadline += time.monotonic() - before  # the whole job may have been stopped in there
                 else:
                     self._ready(fd)
             now = time.monotonic()
@@ -144,28 +147,6 @@ class Loop:
             for fd, _ in ready:
                 if fd in self.peers:
                     self._hear(fd)
-
-    # Signals
-
-    def _signals(self, inbox: signals.Inbox, pid: int) -> None:
-        for arrival in inbox.drain():
-            what = signals.meaning(arrival, pid)
-            if what == signals.FORWARD:
-                guest.send(pid, arrival.signum)
-            elif what == signals.RESUME:
-                guest.send(pid, signal.SIGCONT)
-            elif what == signals.REAP:
-                self._reap(pid)
-
-    def _reap(self, pid: int) -> None:
-        for change in guest.reap():
-            if change.pid != pid:
-                continue
-            if change.is_end:
-                self.end = change
-            elif change.what == "stopped":
-                signals.stop_like(change.value)
-                guest.send(pid, signal.SIGCONT)
 
     # Connections
 
