@@ -41,10 +41,14 @@ def _guard(folder: str) -> None:
             file = place + ".py"
             return spec_from_file_location(name, file, loader=Ours(name, file), submodule_search_locations=inside)
 
-    others = {name: sys.modules.pop(name) for name in list(sys.modules) if name.partition(".")[0] == "netguard"}
-    bare = type(sys)("netguard")
+    def ours() -> list:
+        return [name for name in sys.modules if name.partition(".")[0] in ("netguard", "__future__")]
+
+    others = {name: sys.modules.pop(name) for name in ours()}
+    bare, future = type(sys)("netguard"), type(sys)("__future__")
     bare.__path__ = [package]
-    sys.modules["netguard"] = bare
+    future.annotations = None  # all that our modules want of it; the real one would have to be read from disk
+    sys.modules.update({"netguard": bare, "__future__": future})
     sys.meta_path.insert(0, Finder)
     try:
         from netguard.shim.start import start
@@ -52,7 +56,7 @@ def _guard(folder: str) -> None:
         start()
     finally:
         sys.meta_path.remove(Finder)
-        for name in [name for name in sys.modules if name.partition(".")[0] == "netguard"]:
+        for name in ours():
             del sys.modules[name]
         sys.modules.update(others)
 
