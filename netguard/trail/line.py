@@ -102,7 +102,7 @@ def quick(record: Mapping[str, object], limit: int = MAX_LINE) -> bytes | None:
     # A line this short holds no over-long text: the usual case costs one comparison, and megabytes cost no more.
     if len(body) >= MAX_TEXT or len(body) >= limit - 1:
         return None
-    if body.isascii() and b"\x7f" not in body:
+    if body.isascii() and body.find(b"\x7f") < 0:
         return body
     body = escape(body)
     return body if len(body) < limit - 1 else None

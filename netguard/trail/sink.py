@@ -17,8 +17,9 @@ from netguard.trail.line import MAX_LINE
 STREAM_WAIT_MS = 5_000
 #: POSIX: a pipe that poll calls writable takes this much without blocking. Linux's PIPE_BUF.
 PIECE = 4_096
-#: Size and links are compared before every line; that the path still leads here, this often.
-PATH_CHECK_NS = 50_000_000
+#: The size is compared before every line. Its number of names and that the path still leads here take longer to ask,
+#: so a flood of lines asks less often: at most this long after the last time. One line in a millisecond is every line.
+NAME_CHECK_NS, PATH_CHECK_NS = 1_000_000, 50_000_000
 OPEN_FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
 
 
@@ -34,7 +35,7 @@ class FileSink:
         status = os.fstat(fd)
         self.identity = (status.st_dev, status.st_ino)
         self.size = status.st_size
-        self.checked_ns = -PATH_CHECK_NS
+        self.names_due_ns = self.path_due_ns = 0  # monotonic clocks never show less
         self.torn = read_torn(fd, self.size, path)
 
     def put(self, data: bytes) -> tuple[int, str]:
@@ -48,14 +49,20 @@ class FileSink:
 
     def foul(self, now_ns: int) -> str:
         """What somebody else did to the file since the last line, "" if nothing. `now_ns` is monotonic."""
-        status = os.fstat(self.fd)
-        if status.st_size != self.size:
-            return f"the trail holds {status.st_size} bytes where {self.size} were written"
-        if status.st_nlink != 1:
-            return f"the trail has {status.st_nlink} names where it had one"
-        if now_ns - self.checked_ns < PATH_CHECK_NS:
+        size = os.lseek(self.fd, 0, os.SEEK_END)  # a third of what fstat takes; O_APPEND writes where the end is anyway
+        if size != self.size:
+            return f"the trail holds {size} bytes where {self.size} were written"
+        return "" if now_ns < self.names_due_ns else self.renamed(now_ns)
+
+    def renamed(self, now_ns: int) -> str:
+        """Whether the file lost its name, got a second one, or its path leads elsewhere; "" if not."""
+        self.names_due_ns = now_ns + NAME_CHECK_NS
+        names = os.fstat(self.fd).st_nlink
+        if names != 1:
+            return f"the trail has {names} names where it had one"
+        if now_ns < self.path_due_ns:
             return ""
-        self.checked_ns = now_ns
+        self.path_due_ns = now_ns + PATH_CHECK_NS
         return "" if self.identity == identity_of(self.path) else "the trail's path leads to something else"
 
     def accept(self) -> None:

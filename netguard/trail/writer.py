@@ -171,14 +171,16 @@ class Writer:
         return body or line.fit(self.redactor.onto(self.stamp(now), record, keys, None), KEPT, limit)
 
     def stamp(self, now: int) -> dict[str, object]:
-        """The writer's own part of a line."""
-        stamped: dict[str, object] = {
-            "v": VERSION, "seq": self.seq, "prev": self.prev, "ts": self.timestamp(), "mono_ns": now,
-            "run": self.run,
-        }  # fmt: skip
-        if self.chain:
-            stamped["chain"] = self.chain
-        return stamped
+        """The writer's own part of a line. `ts` is RFC 3339 in UTC; the part before its dot is made once a second."""
+        clock = self.clock()
+        rest = clock - self.second
+        if not 0 <= rest < SECOND:
+            self.second = clock - clock % SECOND
+            self.prefix = time.strftime("%Y-%m-%dT%H:%M:%S.", time.gmtime(self.second // SECOND))
+            rest = clock - self.second
+        ts = f"{self.prefix}{rest // 1000:06d}Z"
+        stamped = {"v": VERSION, "seq": self.seq, "prev": self.prev, "ts": ts, "mono_ns": now, "run": self.run}
+        return {**stamped, "chain": self.chain} if self.chain else stamped
 
     def layout(self, keys: tuple[str, ...]) -> tuple[str, ...]:
         """A record's keys in the order of `records.KEYS`, then those it does not know. The writer's own are its own."""
@@ -187,16 +189,6 @@ class Writer:
         if len(self.layouts) < 1_024:
             self.layouts[keys] = order
         return order
-
-    def timestamp(self) -> str:
-        """RFC 3339 in UTC with microseconds. The part before the dot is made once a second."""
-        now = self.clock()
-        rest = now - self.second
-        if not 0 <= rest < SECOND:
-            self.second = now - now % SECOND
-            self.prefix = time.strftime("%Y-%m-%dT%H:%M:%S.", time.gmtime(self.second // SECOND))
-            rest = now - self.second
-        return f"{self.prefix}{rest // 1000:06d}Z"
 
 
 def open_trail(
