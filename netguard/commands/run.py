@@ -100,7 +100,7 @@ def guarded(args: Namespace) -> tuple[Change, int]:
     """The run from options to the end of the guest."""
     from netguard.policy.load import load_policy
     from netguard.supervisor import guest, signals, target
-    from netguard.supervisor.loop import Loop, Outlet, address_for
+    from netguard.supervisor.loop import Loop, Outlet, allow_many_fds, new_address
     from netguard.supervisor.processes import user_name
     from netguard.supervisor.requests import Context
     from netguard.supervisor.session import Session
@@ -124,8 +124,9 @@ def guarded(args: Namespace) -> tuple[Change, int]:
         screen.seen(line)
         return seq
 
-    address = address_for(run)
-    loop = Loop(session, Outlet(write, screen.say, screen.tick), address, os.environ.get("PATH", os.defpath))
+    address = new_address()
+    search = os.environ.get("PATH", os.defpath)
+    loop = Loop(session, Outlet(write, screen.say, screen.tick), address, run, search)
     write(coverage(args, wanted, policy, tags))
     if not wanted.is_python:
         screen.tell(f"{wanted.script} is no Python: only the Python that it starts is seen, nothing else")
@@ -135,6 +136,7 @@ def guarded(args: Namespace) -> tuple[Change, int]:
         warm()  # the fast encoder, while the guest's interpreter starts; until here the slow one wrote
         # What the guest holds now is its own: a reader must not wait for our copies of it.
         guest.let_go((0, *([] if args.log == "-" else [1]), *wanted.fds, *args.keep_fd))
+        allow_many_fds()
         end = loop.serve(pid, inbox, must_report=wanted.is_python)
     except BaseException:
         guest.send(pid, 9)  # nobody watches it any more

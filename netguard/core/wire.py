@@ -14,8 +14,8 @@ VERSION = "1"
 #: Longest frame in bytes. A SEQPACKET message must fit the socket buffer (212,992 bytes by default on Linux).
 MAX_FRAME = 131_072
 
-#: Longest answer in bytes: a look-up's thousand addresses. Whoever receives makes room for the longest there may be, and
-#: from 128 KiB on the allocator maps and unmaps that room each time, which costs more than all else of a question.
+#: Longest answer in bytes: a look-up's thousand addresses. Whoever receives makes room for the longest there may be,
+#: and from 128 KiB on the allocator maps and unmaps that room each time, which costs more than all else of a question.
 MAX_ANSWER = 65_536
 
 #: One text is cut at this many characters by whoever sends it: a trail line is shorter than 65,536 bytes.

@@ -6,6 +6,11 @@ every answer behind it into a denial. So "recorded before it happens" is the ord
 
 from __future__ import annotations
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from netguard.supervisor.peer import Peer
+    from netguard.supervisor.session import Pending
+
 
 class Record:
     """Put this on the trail."""
@@ -21,7 +26,7 @@ class Reply:
 
     __slots__ = ("number", "rest", "to", "verdict")
 
-    def __init__(self, to: int, number: str, verdict: str, *rest: str) -> None:
+    def __init__(self, to: Peer, number: str, verdict: str, *rest: str) -> None:
         self.to = to
         self.number = number
         self.verdict = verdict
@@ -34,7 +39,7 @@ class LookUp:
     __slots__ = ("function", "name", "number", "numbers", "pending", "seq", "service", "started", "to")
 
     def __init__(
-        self, to: int, number: str, function: str, name: str, service: str, numbers: tuple[int, ...], pending: object
+        self, to: Peer, number: str, function: str, name: str, service: str, numbers: tuple[int, ...], pending: Pending
     ) -> None:
         self.to = to
         self.number = number
@@ -71,7 +76,7 @@ class CutOff:
 
     __slots__ = ("to",)
 
-    def __init__(self, to: int) -> None:
+    def __init__(self, to: Peer) -> None:
         self.to = to
 
 

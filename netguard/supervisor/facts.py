@@ -9,7 +9,7 @@ from netguard.supervisor.leases import Leases
 from netguard.supervisor.listening import Listening
 from netguard.supervisor.processes import Process
 from netguard.supervisor.question import Question
-from netguard.supervisor.requests import NO_FACTS, Facts
+from netguard.supervisor.requests import NO_FACTS, Facts, endpoint_of, host_of
 
 
 class World:
@@ -23,38 +23,53 @@ class World:
         self.search = search  # PATH, as the guest was started with
 
     def look(self, question: Question, process: Process, now: float) -> Facts:
-        """Returns the facts for one `ask`."""
-        kind = question.fields[0]
-        if kind in ("connect", "listen"):
-            return self._destination(question, now)
+        """Returns the facts for one `ask`. Raises Malformed for a URL that cannot be read."""
+        kind, _, proto, host, port, path, program = question.fields[:7]
+        if kind == "connect" and proto != "unix":
+            number = int(port) if port.isascii() and port.isdigit() and len(port) <= 5 else None
+            return self._at(process.pid, parse_ip(host), proto, number, now)
+        if kind == "connect" or kind == "listen":
+            return self._socket(process.pid, path) if proto == "unix" else Facts(parse_ip(host))
+        if kind == "http":
+            name, number = endpoint_of(question)
+            return self._at(process.pid, host_of(name)[1], "tcp", number, now)
         if kind == "exec":
-            return Facts(resolved=self._program(question.fields[6], process))
-        path = question.fields[5]
-        if path and kind in ("file", "native"):
-            return Facts(path=os.path.realpath(path) if path.startswith("/") else path)
-        return NO_FACTS
+            return Facts(resolved=self._program(program, process))
+        return Facts(path=real_path(path)) if path.startswith("/") else Facts(path=path) if path else NO_FACTS
 
-    def _destination(self, question: Question, now: float) -> Facts:
-        _, _, proto, host, port, path, _ = question.fields[:7]
-        if proto == "unix":
-            # A socket has one place, whatever links lead there; an abstract name is its own place.
-            real = path if path.startswith("@") or not path else os.path.realpath(path)
-            own = self.listening.owns("unix", None, 0, path) or self.listening.owns("unix", None, 0, real)
-            return Facts(path=real, own=own)
-        address = parse_ip(host)
+    def _at(self, pid: int, address: tuple[int, int] | None, proto: str, port: int | None, now: float) -> Facts:
+        """What is known of an address: the names it was given for, and whether the run itself answers there."""
         if address is None:
             return NO_FACTS
-        names = self.leases.names(address, now)
-        own = bool(self.listening.held) and port.isdigit() and self.listening.owns(proto, address, int(port))
-        return Facts(address, names, own)
+        own = bool(self.listening.held) and port is not None and self.listening.owns(pid, proto, address, port)
+        return Facts(address, self.leases.names(address, now), own)
+
+    def _socket(self, pid: int, path: str) -> Facts:
+        """A unix socket has one place, whatever links lead there; an abstract name is its own place."""
+        real = real_path(path) if path and not path.startswith("@") else path
+        return Facts(path=real, own=bool(self.listening.held) and self.listening.owns_path(pid, real))
 
     def _program(self, program: str, process: Process) -> str:
         """The real path of what would run, "" when nothing is there."""
-        if "/" in program:
-            cwd = process.line.get("cwd")
-            return os.path.realpath(os.path.join(cwd if type(cwd) is str else "/", program))
-        for folder in self.search.split(os.pathsep):
+        folders = self.search.split(os.pathsep) if "/" not in program else [folder_of(process)]
+        for folder in folders:
             path = os.path.join(folder, program)
-            if os.access(path, os.X_OK):
-                return os.path.realpath(path)
+            if os.path.isfile(path) and os.access(path, os.X_OK):
+                return real_path(path)
         return ""
+
+
+def folder_of(process: Process) -> str:
+    """The process's folder as it is now; where it was when it first asked if nobody can tell."""
+    try:
+        return os.readlink(f"/proc/{process.pid}/cwd")
+    except OSError:
+        return str(process.line["cwd"])
+
+
+def real_path(path: str) -> str:
+    """The path with its links followed. Text that no file can be named stays as it is, and leads nowhere."""
+    try:
+        return os.path.realpath(path)
+    except ValueError:
+        return path

@@ -10,7 +10,10 @@ from __future__ import annotations
 import os
 import sys
 
-#: A run that opens more listeners than this has lost its way; the rest are not its own.
+from netguard.supervisor.unixdiag import file_of, place_of
+
+#: Listeners kept. When there are more, those that are closed by now make room; a new one that finds none is not the
+#: run's own.
 MAX_LISTENERS = 4_096
 
 #: Columns of /proc/net/{tcp,udp}: local address, state, inode. Source: proc(5), Linux
@@ -19,7 +22,27 @@ LOCAL, STATE, INODE = 1, 3, 9
 LISTEN, UNCONNECTED = "0A", "07"
 TABLES = (("tcp", "tcp", LISTEN), ("tcp6", "tcp", LISTEN), ("udp", "udp", UNCONNECTED), ("udp6", "udp", UNCONNECTED))
 
-Endpoint = tuple[str, str, int]  # (proto, host as packed hex or unix path, port)
+#: All addresses, as the tables have them, by the version of the address that is reached. A socket on all IPv6
+#: addresses answers IPv4 too unless it was told not to, which the tables do not show: see `_is_shadowed`.
+EVERYWHERE = {4: ("00" * 4, "00" * 16), 6: ("00" * 16,)}
+
+Endpoint = tuple[str, str, int]  # (proto, host as packed hex or unix place, port)
+
+
+class Listener:
+    """A socket that listens: the descriptor by which a process of this run holds it, and its network namespace."""
+
+    __slots__ = ("fd", "name", "pid", "space")
+
+    def __init__(self, pid: int, fd: int, name: str) -> None:
+        self.pid = pid
+        self.fd = fd
+        self.name = name
+        self.space = _link(f"/proc/{pid}/ns/net")
+
+    def is_held(self) -> bool:
+        """Whether the process still holds it."""
+        return _link(f"/proc/{self.pid}/fd/{self.fd}") == self.name
 
 
 class Listening:
@@ -28,83 +51,102 @@ class Listening:
     __slots__ = ("held",)
 
     def __init__(self) -> None:
-        self.held: dict[Endpoint, tuple[int, int, str]] = {}
+        self.held: dict[Endpoint, Listener] = {}
 
     def show(self, pid: int, fd: int) -> None:
         """Looks up what a process's descriptor is bound to, and keeps it if it is a listener."""
-        name = _name(pid, fd)
-        if name.startswith("socket:[") and len(self.held) < MAX_LISTENERS:
-            endpoint = _endpoint(pid, name[8:-1])
-            if endpoint is not None:
-                self.held[endpoint] = (pid, fd, name)
+        name = _link(f"/proc/{pid}/fd/{fd}")
+        if not name.startswith("socket:["):
+            return
+        if len(self.held) >= MAX_LISTENERS:
+            self.held = {endpoint: found for endpoint, found in self.held.items() if found.is_held()}
+        endpoint = _endpoint(pid, name[8:-1])
+        if endpoint is not None and len(self.held) < MAX_LISTENERS:
+            self.held[endpoint] = Listener(pid, fd, name)
 
-    def owns(self, proto: str, address: tuple[int, int] | None, port: int, path: str = "") -> bool:
-        """Whether a listener that this run holds right now answers at this destination."""
-        if not self.held:
+    def owns(self, pid: int, proto: str, address: tuple[int, int], port: int) -> bool:
+        """Whether a listener that this run holds right now answers at this address, for a process of the run."""
+        version, number = address
+        if number == 0:  # "this host": the kernel connects to the loopback address (ip(7))
+            number = 0x7F000001 if version == 4 else 1
+        host = number.to_bytes(4 if version == 4 else 16, "big").hex()
+        if self._answers(pid, (proto, host, port)):
+            return True
+        if number >> 24 != 127 if version == 4 else number != 1:
             return False
-        if proto == "unix":
-            return self._holds(("unix", path, 0))
-        if address is None:
-            return False
-        packed = _packed(address)
-        anywhere = ("00" * 4, "00" * 16) if is_local(address) else ()
-        return any([self._holds((proto, host, port)) for host in (packed, *anywhere)])
+        for everywhere in EVERYWHERE[version]:
+            if self._answers(pid, (proto, everywhere, port)):
+                return not _is_shadowed(pid, self.held[proto, everywhere, port], proto, host, port)
+        return False
 
-    def _holds(self, endpoint: Endpoint) -> bool:
+    def owns_path(self, pid: int, path: str) -> bool:
+        """The same for a unix socket: "/path" as the supervisor sees it, or "@abstract"."""
+        if not self.held or path.startswith("@"):
+            return bool(path) and self._answers(pid, ("unix", path, 0))
+        # In another mount namespace or below another root the same path is another file.
+        for kind in ("ns/mnt", "root"):
+            if _link(f"/proc/{pid}/{kind}") != _link(f"/proc/self/{kind}"):
+                return False
+        return self._answers(pid, ("unix", file_of(path), 0))
+
+    def _answers(self, pid: int, endpoint: Endpoint) -> bool:
         found = self.held.get(endpoint)
         if found is None:
             return False
-        pid, fd, name = found
-        if _name(pid, fd) == name:
-            return True
+        if found.is_held():
+            # In another network namespace the same address is another's.
+            return found.space != "" and found.space == _link(f"/proc/{pid}/ns/net")
         del self.held[endpoint]
         return False
 
 
-def is_local(address: tuple[int, int]) -> bool:
-    """Whether the address is the loopback or "this host": a listener on all addresses answers there."""
-    version, number = address
-    return number >> 24 in (127, 0) if version == 4 else number in (0, 1)
-
-
-def _name(pid: int, fd: int) -> str:
+def _link(path: str) -> str:
     try:
-        return os.readlink(f"/proc/{pid}/fd/{fd}")
+        return os.readlink(path)
     except OSError:
         return ""
 
 
 def _endpoint(pid: int, inode: str) -> Endpoint | None:
+    """Where the socket with this inode listens, None if it does not."""
     for table, proto, state in TABLES:
         for fields in _rows(pid, table):
-            if len(fields) > INODE and fields[INODE] == inode and fields[STATE] == state:
-                host, _, port = fields[LOCAL].partition(":")
-                return proto, _network_order(host), int(port, 16)
-    for fields in _rows(pid, "unix"):
-        if len(fields) > 7 and fields[6] == inode:
-            return "unix", " ".join(fields[7:]), 0
-    return None
+            if fields[INODE] == inode and fields[STATE] == state:
+                host, port = _bound(fields)
+                return proto, host, port
+    place = place_of(int(inode))
+    return ("unix", place, 0) if place else None
+
+
+def _is_shadowed(pid: int, ours: Listener, proto: str, host: str, port: int) -> bool:
+    """Whether a listener on all addresses is not the one that answers here, because another socket is nearer.
+
+    A socket bound to the address itself comes first; so does one on all IPv4 addresses before one on all IPv6 ones.
+    """
+    for table, kind, state in TABLES:
+        for fields in _rows(pid, table) if kind == proto else ():
+            bound, number = _bound(fields)
+            nearer = bound == host or (bound == "00" * 4 and len(host) == 8)
+            if nearer and number == port and fields[STATE] == state and f"socket:[{fields[INODE]}]" != ours.name:
+                return True
+    return False
 
 
 def _rows(pid: int, table: str) -> list[list[str]]:
     """The table of the process's own network namespace."""
     try:
-        with open(f"/proc/{pid}/net/{table}", encoding="utf-8", errors="surrogateescape") as file:
-            return [line.split() for line in file][1:]
+        with open(f"/proc/{pid}/net/{table}", encoding="ascii") as file:
+            return [fields for fields in [line.split() for line in file][1:] if len(fields) > INODE]
     except OSError:
         return []
 
 
-def _network_order(text: str) -> str:
-    """The kernel prints addresses as 32-bit words in its own byte order; here the first octet comes first."""
+def _bound(fields: list[str]) -> tuple[str, int]:
+    """Host and port of a row. The kernel prints addresses as 32-bit words in its own byte order."""
+    text, _, port = fields[LOCAL].partition(":")
     words = [text[at : at + 8] for at in range(0, len(text), 8)]
     if sys.byteorder == "little":
         words = [bytes.fromhex(word)[::-1].hex() for word in words]
-    found = "".join(words).lower()
-    # An IPv4 listener behind an IPv6 socket is one address for us.
-    return found[24:] if found.startswith("0" * 20 + "ffff") else found
-
-
-def _packed(address: tuple[int, int]) -> str:
-    version, number = address
-    return number.to_bytes(4 if version == 4 else 16, "big").hex()
+    host = "".join(words).lower()
+    # An IPv4 address behind an IPv6 socket is one address for us.
+    return host[24:] if host.startswith("0" * 20 + "ffff") else host, int(port, 16)

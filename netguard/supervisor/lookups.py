@@ -12,6 +12,10 @@ import _thread
 import os
 from collections import deque
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from netguard.supervisor.commands import LookUp
+
 #: At once; a ninth look-up waits. Each is a thread in libc.
 MAX_THREADS = 8
 
@@ -47,24 +51,24 @@ class Resolver:
 
     def __init__(self) -> None:
         self.fd, self._wake = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        self._todo: deque[tuple[object, str, str, str, tuple[int, ...]]] = deque()
-        self._done: deque[tuple[object, Answer]] = deque()
+        self._todo: deque[LookUp] = deque()
+        self._done: deque[tuple[LookUp, Answer]] = deque()
         self._lock = _thread.allocate_lock()
         self._threads = 0
 
-    def start(self, token: object, function: str, name: str, service: str, numbers: tuple[int, ...]) -> bool:
+    def start(self, task: LookUp) -> bool:
         """Begins a look-up; False when too many wait already."""
         with self._lock:
             if len(self._todo) >= MAX_WAITING:
                 return False
-            self._todo.append((token, function, name, service, numbers))
+            self._todo.append(task)
             if self._threads < MAX_THREADS:
                 self._threads += 1
                 _thread.start_new_thread(self._work, ())
         return True
 
-    def finished(self) -> list[tuple[object, Answer]]:
-        """Returns the look-ups that are done, each with the token it was begun with."""
+    def finished(self) -> list[tuple[LookUp, Answer]]:
+        """Returns the look-ups that are done, each with what it brought."""
         try:
             os.read(self.fd, 4096)
         except BlockingIOError:
@@ -80,8 +84,8 @@ class Resolver:
                 if not self._todo:
                     self._threads -= 1
                     return
-                token, function, name, service, numbers = self._todo.popleft()
-            self._done.append((token, look_up(function, name, service, numbers)))
+                task = self._todo.popleft()
+            self._done.append((task, look_up(task.function, task.name, task.service, task.numbers)))
             try:
                 os.write(self._wake, b"!")
             except BlockingIOError:

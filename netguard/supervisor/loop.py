@@ -10,18 +10,18 @@ from __future__ import annotations
 import _socket as socket
 import os
 import select
-import sys
 import time
 from heapq import heappop, heappush
 
 from netguard.core.policy import ALLOW, DENY
-from netguard.core.wire import MAX_FRAME, VERSION, pack
+from netguard.core.wire import MAX_ANSWER, MAX_FRAME, VERSION, pack
 from netguard.errors import TrailError
 from netguard.supervisor import guest, signals
 from netguard.supervisor.commands import Command, CutOff, Later, LookUp, Record, Reply, Say
 from netguard.supervisor.facts import World
-from netguard.supervisor.lookups import Resolver
-from netguard.supervisor.processes import Process, look
+from netguard.supervisor.lookups import Answer, Resolver
+from netguard.supervisor.peer import Peer
+from netguard.supervisor.processes import look
 from netguard.supervisor.question import Malformed, Question, parse, to_int
 
 TYPE_CHECKING = False
@@ -40,25 +40,13 @@ else:
 HELLO = 20.0
 
 #: Open connections: each is a thread of the guest's. Past it new ones wait, which is a denial when they time out.
-MAX_LINES = 8_192
+MAX_PEERS = 8_192
 
-#: Bytes of struct ucred (unix(7)): pid, uid, gid, each an int.
-UCRED = 12
+#: Descriptors that the supervisor needs besides those of its peers.
+SPARE_FDS = 64
 
 #: Errors that a look-up which could not be started ends with, as a resolver says it that cannot answer now.
-TRY_AGAIN = ("gaierror", str(int(socket.EAI_AGAIN)), "Temporary failure in name resolution")
-
-
-class Peer:
-    """One open connection: a thread of a process of the guest's."""
-
-    __slots__ = ("pid", "process", "sock", "uid")
-
-    def __init__(self, sock: socket.socket, pid: int, uid: int) -> None:
-        self.sock = sock
-        self.pid = pid
-        self.uid = uid
-        self.process: Process | None = None  # until it has opened
+TRY_AGAIN = Answer([], [], ("gaierror", socket.EAI_AGAIN, "Temporary failure in name resolution"))
 
 
 class Outlet:
@@ -74,17 +62,37 @@ class Outlet:
         self.tick = tick
 
 
-def address_for(run: str) -> str:
-    """A name for this run's channel that nobody has yet: abstract, so no file is left behind."""
-    return f"@netguard-{run}-{os.urandom(8).hex()}"
+def new_address() -> str:
+    """A name for a channel that nobody has yet: abstract, so no file is left behind.
+
+    Every user of the machine can read it in /proc/net/unix, so it is no secret and holds none; see `Loop._open`.
+    """
+    return f"@netguard-{os.urandom(8).hex()}"
+
+
+def allow_many_fds() -> None:
+    """Lets the supervisor have a descriptor for each thread of the guest's. Call it after the guest's start."""
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MAX_PEERS + SPARE_FDS
+    if hard != resource.RLIM_INFINITY:
+        wanted = min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 class Loop:
-    """Serves one run from the guest's start to its end."""
+    """Serves one run from the guest's start to its end.
 
-    def __init__(self, session: Session, outlet: Outlet, address: str, search: str) -> None:
+    address: the channel's name. run: the run's, which whoever opens a connection must know.
+    search:  the guest's PATH.
+    """
+
+    def __init__(self, session: Session, outlet: Outlet, address: str, run: str, search: str) -> None:
         self.session = session
         self.outlet = outlet
+        self.run = run
         self.world = World(session.leases, search)
         self.resolver = Resolver()
         self.peers: dict[int, Peer] = {}
@@ -92,10 +100,14 @@ class Loop:
         self.reported = False
         self.broken = ""
         self.end: guest.Change | None = None
+        # One room for every frame: made anew each time, it would cost more than all else of a question.
+        self.room = bytearray(MAX_FRAME + 1)
+        self.frame = memoryview(self.room)
         self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.listener.bind("\0" + address[1:])
         self.listener.listen(512)
         self.listener.setblocking(False)
+        self.listening = True
         self.poll = select.epoll()
         self.poll.register(self.listener, select.EPOLLIN)
         self.poll.register(self.resolver.fd, select.EPOLLIN)
@@ -134,9 +146,10 @@ class Loop:
         if fd == self.listener.fileno():
             self._accept()
         elif fd == self.resolver.fd:
-            self._looked_up()
-        else:
-            self._hear(fd)
+            for task, answer in self.resolver.finished():
+                self._looked_up(task, answer)
+        elif fd in self.peers:
+            self._hear(self.peers[fd])
 
     def _drain(self) -> None:
         """What was said before the end: notes that are still in the sockets."""
@@ -146,7 +159,7 @@ class Loop:
                 return
             for fd, _ in ready:
                 if fd in self.peers:
-                    self._hear(fd)
+                    self._hear(self.peers[fd])
 
     # Connections
 
@@ -156,94 +169,99 @@ class Loop:
         except BlockingIOError:
             return
         except OSError:  # out of descriptors: whoever waits is denied by its own time-out
-            self.poll.unregister(self.listener)
+            self._listen(False)
             return
-        sock = socket.socket(fileno=fd)
-        attested = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, UCRED)
-        pid, uid = (int.from_bytes(attested[at : at + 4], sys.byteorder) for at in (0, 4))
-        if uid != os.geteuid() and os.geteuid() != 0:
-            sock.close()
+        peer = Peer(socket.socket(fileno=fd))
+        if peer.uid != os.geteuid() and os.geteuid() != 0:
+            peer.close()
             return
-        sock.setblocking(False)
-        self.peers[sock.fileno()] = Peer(sock, pid, uid)
-        self.poll.register(sock, select.EPOLLIN)
-        if len(self.peers) >= MAX_LINES:
-            self.poll.unregister(self.listener)
+        peer.sock.setblocking(False)
+        self.peers[fd] = peer
+        self.poll.register(fd, select.EPOLLIN)
+        if len(self.peers) >= MAX_PEERS:
+            self._listen(False)
 
-    def _close(self, fd: int) -> None:
-        peer = self.peers.pop(fd, None)
-        if peer is None:
-            return
-        self.poll.unregister(fd)
-        peer.sock.close()
-        try:
-            self.poll.register(self.listener, select.EPOLLIN)
-        except FileExistsError:
-            pass
+    def _listen(self, wanted: bool) -> None:
+        """Whether new connections are taken; the others wait in the kernel's queue."""
+        if wanted != self.listening:
+            self.listening = wanted
+            self.poll.modify(self.listener, select.EPOLLIN if wanted else 0)
 
-    def _hear(self, fd: int) -> None:
-        peer = self.peers.get(fd)
-        if peer is None:
-            return
+    def _close(self, peer: Peer) -> None:
+        if not peer.closed:
+            del self.peers[peer.fd]
+            self.poll.unregister(peer.fd)
+            peer.close()
+            self._listen(True)
+
+    def _hear(self, peer: Peer) -> None:
         try:
-            frame = peer.sock.recv(MAX_FRAME + 1)
+            length = peer.sock.recv_into(self.room)
         except BlockingIOError:
             return
         except OSError:
-            frame = b""
-        if not frame:
-            self._close(fd)
+            length = 0
+        if not length:
+            self._close(peer)
             return
         try:
-            if len(frame) > MAX_FRAME:
+            if length > MAX_FRAME:
                 raise Malformed("a frame that is too long")
-            question = parse(frame)
-            self.do(self._answer(fd, peer, question))
-            if question.op == "hello" and not self.broken:
-                self.reported = True
+            self.do(self._answer(peer, parse(bytes(self.frame[:length]))))
         except Malformed as error:
-            self._cut_off(fd, peer, "channel.malformed", str(error))
+            self.do(self.session.cut_off(peer, peer.process, "channel.malformed", str(error)))
         except Exception as error:  # noqa: BLE001  # a fault of ours is a denial and a record, and not the end of the guard
-            self._cut_off(fd, peer, "supervisor.fault", f"{type(error).__name__}: {error}")
+            why = f"{type(error).__name__}: {error}"
+            self.do(self.session.cut_off(peer, peer.process, "supervisor.fault", why))
 
-    def _cut_off(self, fd: int, peer: Peer, event: str, why: str) -> None:
-        """Whoever sends what the shim would not send has lost his line; the shim's next one starts anew."""
-        line: Line = {"kind": "tamper", "event": event, "why": why}
-        if peer.process is not None:
-            line["proc"] = peer.process.line
-        self.do([Record(line), CutOff(fd)])
-
-    def _answer(self, fd: int, peer: Peer, question: Question) -> list[Command]:
-        if question.op == "open":
-            return self._open(peer, question)
+    def _answer(self, peer: Peer, question: Question) -> list[Command]:
+        """What a question comes to. Raises Malformed."""
         process = peer.process
         if process is None:
-            raise Malformed("a question before the line was opened")
-        now = time.monotonic()
+            return self._open(peer, question)
         session = self.session
+        if question.op == "result":
+            seq, peer.seq = peer.seq, 0
+            return session.result(process, question, seq)
+        if peer.waiting:
+            raise Malformed("a question before the last one was answered")
+        now = time.monotonic()
         match question.op:
             case "ask":
-                return session.ask(fd, process, question, self.world.look(question, process, now), now)
+                return session.ask(peer, process, question, self.world.look(question, process, now), now)
             case "lookup":
-                return session.lookup(fd, process, question, now)
-            case "result":
-                return session.result(process, question)
+                return session.lookup(peer, process, question, now)
             case "hello":
-                return session.hello(fd, process, question)
+                return self._greet(peer, question)
             case "hostile":
-                return session.hostile(fd, process, question)
+                return session.hostile(peer, process, question, question.fields[2])
             case "listening":
                 self.world.listening.show(process.pid, to_int(question.fields[0]))
-                return [Reply(fd, question.number, ALLOW)]
+                return [Reply(peer, question.number, ALLOW)]
             case _:
-                raise Malformed("an operation that nobody knows")
+                raise Malformed("opened twice")
 
     def _open(self, peer: Peer, question: Question) -> list[Command]:
-        version, _, tid, why = question.fields
-        if version != VERSION or peer.process is not None:
-            raise Malformed("another version, or opened twice")
+        """The first thing on a connection. Who does not know the run's name is not of this run.
+
+        Descent would not tell: a daemon's parent is gone. Another user cannot read the name in a guest's environment.
+        """
+        if question.op != "open":
+            raise Malformed("a question before the line was opened")
+        version, run, tid, why = question.fields
+        if version != VERSION:
+            raise Malformed("another version")
+        if run != self.run:
+            raise Malformed("another run")
         peer.process = look(peer.pid, to_int(tid), peer.uid)
         return self.session.reopened(peer.process, why) if why else []
+
+    def _greet(self, peer: Peer, question: Question) -> list[Command]:
+        """A guarded interpreter reports. Each does so once, on a connection of its own."""
+        if peer.greeted or question.fields[0] != VERSION or peer.process is None:
+            raise Malformed("a report that was made before, or of another version")
+        peer.greeted = True
+        return self.session.hello(peer, peer.process, question)
 
     # Carrying out
 
@@ -258,13 +276,13 @@ class Loop:
                         self._unrecorded(commands[at + 1 :], str(error))
                         return
                 case Reply():
-                    self._send(command.to, (command.number, command.verdict, str(seq), *command.rest))
+                    self._send(command.to, (command.number, command.verdict, str(seq), *command.rest), seq)
                 case Say():
                     self.outlet.say(command.line)
                 case LookUp():
                     self._look_up(command, seq)
                 case Later():
-                    heappush(self.later, (time.monotonic() + command.seconds, id(command), command.commands, seq))
+                    self._delay(command, seq)
                 case CutOff():
                     self._close(command.to)
                 case _:
@@ -279,7 +297,7 @@ class Loop:
             match command:
                 case Reply() | LookUp():
                     reason = f"the trail cannot be written: {why}"
-                    self._send(command.to, (command.number, DENY, "0", "trail", reason))
+                    self._send(command.to, (command.number, DENY, "0", "trail", reason), 0)
                 case Later():
                     self._unrecorded(command.commands, why)
                 case CutOff():
@@ -287,28 +305,36 @@ class Loop:
                 case _:
                     pass
 
-    def _send(self, fd: int, fields: tuple[str, ...]) -> None:
-        peer = self.peers.get(fd)
-        if peer is None:
+    def _send(self, peer: Peer, fields: tuple[str, ...], seq: int) -> None:
+        """Answers a question; `seq` is the record that its outcome may be added to."""
+        if peer.closed:
             return
+        peer.waiting = False
+        peer.seq = seq
         try:
-            peer.sock.send(pack(fields))
-        except ValueError:
-            # An answer too long for a frame (a name with thousands of addresses): no answer is a denial.
-            self._close(fd)
-        except OSError:
-            self._close(fd)
+            peer.sock.send(pack(fields, MAX_ANSWER))
+        except (OSError, ValueError):
+            # Gone, or never reading; or an answer too long for a frame (a name with thousands of addresses). To hear
+            # nothing is a denial.
+            self._close(peer)
+            return
+        # A greeting that was answered is on record.
+        self.reported = self.reported or peer.greeted
+
+    def _delay(self, command: Later, seq: int) -> None:
+        for one in command.commands:
+            if isinstance(one, Reply | LookUp):
+                one.to.waiting = True
+        heappush(self.later, (time.monotonic() + command.seconds, id(command), command.commands, seq))
 
     def _look_up(self, task: LookUp, seq: int) -> None:
-        task.seq, task.started = seq, time.monotonic()
-        if not self.resolver.start(task, task.function, task.name, task.service, task.numbers):
-            self._send(task.to, (task.number, ALLOW, str(seq), *TRY_AGAIN))
+        task.seq, task.started, task.to.waiting = seq, time.monotonic(), True
+        if not self.resolver.start(task):
+            self._looked_up(task, TRY_AGAIN)
 
-    def _looked_up(self) -> None:
-        for task, answer in self.resolver.finished():
-            assert isinstance(task, LookUp)  # noqa: S101  # the only tokens there are
-            now = time.monotonic()
-            self.do(self.session.looked_up(task, answer, (now - task.started) * 1000, now), task.seq)
+    def _looked_up(self, task: LookUp, answer: Answer) -> None:
+        now = time.monotonic()
+        self.do(self.session.looked_up(task, answer, (now - task.started) * 1000, now), task.seq)
 
     def _due(self, now: float) -> None:
         while self.later and self.later[0][0] <= now:

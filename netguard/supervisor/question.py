@@ -26,8 +26,19 @@ SHAPES: dict[str, tuple[int, bool]] = {
     "listening": (1, False),
     "result": (3, False),
 }
-CODE_FIELDS = 6
+
+#: The operations that end in CODE, and where it begins.
+CODED = {"ask": 7, "lookup": 7, "hostile": 3}
+
+#: The operations that name a kind of act.
+KINDRED = ("ask", "hostile")
 _KINDS = frozenset((*KINDS, "audit"))
+
+#: Characters of a question's number: it comes back in the answer, which has a bound of its own.
+MAX_NUMBER = 64
+
+#: What C holds in an int.
+INT_MIN, INT_MAX = -(2**31), 2**31 - 1
 
 
 class Malformed(ValueError):
@@ -39,9 +50,7 @@ class Question:
 
     __slots__ = ("argv", "code", "fields", "number", "op")
 
-    def __init__(
-        self, op: str, number: str, fields: list[str], argv: tuple[str, ...] = (), code: Code = NO_CODE
-    ) -> None:
+    def __init__(self, op: str, number: str, fields: list[str], argv: tuple[str, ...], code: Code) -> None:
         self.op = op
         self.number = number
         self.fields = fields
@@ -60,25 +69,34 @@ def parse(frame: bytes) -> Question:
     if shape is None:
         raise Malformed("an operation that nobody knows")
     length, has_argv = shape
-    start = 1 if op == "open" else 2
-    end = start + length
-    if len(fields) < end or (len(fields) > end and not has_argv):
+    number = "" if op == "open" else fields.pop(1)[:MAX_NUMBER] if len(fields) > 1 else ""
+    del fields[0]
+    if len(fields) < length or (len(fields) > length and not has_argv):
         raise Malformed(f"{op} with {len(fields)} fields")
-    number = "" if op == "open" else fields[1]
-    if op in ("ask", "hostile") and fields[2] not in _KINDS:
+    if op in KINDRED and fields[0] not in _KINDS:
         raise Malformed("a kind that nobody knows")
-    code = _code(fields[end - CODE_FIELDS : end]) if op in ("ask", "lookup", "hostile") else NO_CODE
-    return Question(op, number, fields[start:end], tuple(fields[end:]), code)
+    argv = tuple(fields[length:]) if len(fields) > length else ()
+    at = CODED.get(op)
+    if at is None:
+        return Question(op, number, fields, argv, NO_CODE)
+    code = Code(fields[at], to_int(fields[at + 1]), *fields[at + 2 : at + 6])
+    return Question(op, number, fields, argv, code)
 
 
-def _code(fields: list[str]) -> Code:
-    file, line, func, module, package, via = fields
-    return Code(file, to_int(line), func, module, package, via)
-
-
-def to_int(text: str, most: int = 2**31 - 1) -> int:
-    """A guest's number: ASCII digits up to `most`, with a sign for what C takes signed. Raises Malformed."""
-    digits = text[1:] if text.startswith("-") else text
-    if not (digits.isascii() and digits.isdigit() and len(digits) <= 10) or int(digits) > most:
+def to_int(text: str, least: int = 0, most: int = INT_MAX) -> int:
+    """A guest's number: ASCII digits within bounds, behind a minus where that is. Raises Malformed."""
+    digits = text[1:] if text[:1] == "-" else text
+    if not (digits.isascii() and digits.isdigit() and len(digits) <= 10 and least <= int(text) <= most):
         raise Malformed("a number that is none")
     return int(text)
+
+
+def to_ms(text: str) -> float:
+    """A guest's duration in milliseconds. Raises Malformed for what is none, also for NaN and the endless."""
+    try:
+        found = float(text) if text.isascii() and len(text) <= 24 else -1.0
+    except ValueError:
+        found = -1.0
+    if not 0.0 <= found < 1e9:
+        raise Malformed("a time that is none")
+    return found

@@ -62,8 +62,13 @@ class Context:
 
 def request_of(question: Question, process: Process, context: Context, facts: Facts) -> Request:
     """Returns the request in an `ask`. Raises Malformed."""
-    request = BUILDERS[question.fields[0]](question, facts)
-    request.event = question.fields[1]
+    return ascribed(BUILDERS[question.fields[0]](question, facts), question, process, context)
+
+
+def ascribed(request: Request, question: Question, process: Process, context: Context) -> Request:
+    """The request with who asked filled in."""
+    if not request.event:
+        request.event = question.fields[1]
     request.code = question.code
     request.user = process.user
     request.process = process.exe
@@ -72,12 +77,12 @@ def request_of(question: Question, process: Process, context: Context, facts: Fa
 
 
 def _destination(question: Question, facts: Facts) -> Request:
-    kind, _, proto, host, port = question.fields[:5]
+    kind, event, proto, host, port = question.fields[:5]
     if host and facts.address is None:
         raise Malformed("a host that is no address")
-    number = to_int(port, 65_535) if port else None
+    number = to_int(port, 0, 65_535) if port else None
     return Request(
-        kind, address=facts.address, port=number, proto=proto, path=facts.path, own=facts.own, names=facts.names
+        kind, event, address=facts.address, port=number, proto=proto, path=facts.path, own=facts.own, names=facts.names
     )
 
 
@@ -85,24 +90,46 @@ def _dns(question: Question, facts: Facts) -> Request:
     return dns_request(question.fields[3])
 
 
-def dns_request(host: str) -> Request:
+def dns_request(name: str, event: str = "") -> Request:
     """A name, or an address whose name is asked for."""
-    address = parse_ip(host)
+    host, address = host_of(name)
+    return Request("dns", event, host=host, address=address)
+
+
+def host_of(name: str) -> tuple[str, tuple[int, int] | None]:
+    """A host as rules compare it: (name in its one form, None), ("", address), or the text itself where it is neither.
+
+    Full-width digits and dots are an address too, as every look-up function that takes `str` reads them.
+    """
+    if not name.isascii():
+        try:
+            name = name.encode("idna").decode("ascii")
+        except UnicodeError:
+            return name.lower(), None
+    address = parse_ip(name)
     if address is not None:
-        return Request("dns", address=address)
-    return Request("dns", host=canonical_host(host) or host.lower())
+        return "", address
+    return canonical_host(name) or name.lower(), None
 
 
 def _http(question: Question, facts: Facts) -> Request:
+    event, size = question.fields[1], question.fields[4]
+    if size:
+        to_int(size)
+    host, port = endpoint_of(question)
+    name, address = host_of(host)
+    return Request(
+        "http", event, host=name, address=address, port=port, proto="tcp", own=facts.own, names=facts.names
+    )
+
+
+def endpoint_of(question: Question) -> tuple[str, int | None]:
+    """Host and port that the URL of an http question leads to; "" and None where it names none. Raises Malformed."""
     parts = url_of(question)
-    host = parts.hostname or ""
     try:
-        port = parts.port or PORTS.get(parts.scheme.lower())
+        return parts.hostname or "", parts.port or PORTS.get(parts.scheme.lower())
     except ValueError:
         raise Malformed("a URL that cannot be read") from None
-    address = parse_ip(host)
-    name = "" if address is not None else canonical_host(host) or host.lower()
-    return Request("http", host=name, address=address, port=port, proto="tcp", own=facts.own)
 
 
 def url_of(question: Question) -> SplitResult:
@@ -220,6 +247,17 @@ DESCRIBERS = {
     "native": _describe_native,
     "file": _describe_file,
     "audit": _describe_audit,
+}
+
+#: What stands there instead when it could not be read: a line of its kind still says that it is about something.
+UNREAD: dict[str, Line] = {
+    "connect": {"dst": {"asked": "?"}},
+    "listen": {"dst": {"asked": "?"}},
+    "dns": {"dns": {"name": "?"}},
+    "http": {"dst": {"asked": "?"}, "http": {}},
+    "exec": {"exec": {"program": "?"}},
+    "native": {"native": {"path": "?"}},
+    "file": {"file": {"path": "?"}},
 }
 
 #: What a look-up function asks the name service for; the others ask for addresses of both versions.

@@ -21,15 +21,16 @@ from netguard.core.limits import Meter
 from netguard.core.policy import ALLOW, DENY, LOG, Decision, Policy
 from netguard.core.reach import is_localhost
 from netguard.core.request import Request
-from netguard.supervisor.commands import Command, Later, LookUp, Record, Reply, Say
+from netguard.supervisor.commands import Command, CutOff, Later, LookUp, Record, Reply, Say
 from netguard.supervisor.leases import Leases
 from netguard.supervisor.lookups import NI_NUMERICHOST, NO_NAME, ROW, Answer
-from netguard.supervisor.processes import Process
-from netguard.supervisor.question import Malformed, Question, to_int
+from netguard.supervisor.question import INT_MIN, Malformed, Question, to_int, to_ms
 from netguard.supervisor.requests import (
+    UNREAD,
     Context,
     Facts,
     Line,
+    ascribed,
     code_line,
     describe,
     describe_name,
@@ -37,14 +38,34 @@ from netguard.supervisor.requests import (
     request_of,
 )
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from netguard.supervisor.peer import Peer
+    from netguard.supervisor.processes import Process
+
 #: What a denial is called that no rule of the user's made.
 HOSTILE_RULE = "hostile-argument"
 
-#: Lines that rest on the witness's word alone and follow no decision: so many a second for the whole run.
-NOTES_PER_SECOND = 2_000
+#: Lines a second, for the whole run, that follow no decision and so cost a guest nothing to ask for: outcomes that the
+#: witness tells, and what we noticed about the channel. Two allowances, so that the one cannot bury the other.
+RESULTS, TAMPERS = "results", "tamper lines"
+A_SECOND = {RESULTS: 2_000, TAMPERS: 100}
 
-#: Rules in one count line, so that it stays a line.
-COUNTS_A_LINE = 256
+#: Rules in one count line, and answers in one result line, so that each stays a line.
+COUNTS_A_LINE, ANSWERS_A_LINE = 256, 64
+
+#: The look-up functions a guest may name, and the event each is known by.
+LOOKUPS = {
+    "getaddrinfo": "socket.getaddrinfo",
+    "gethostbyname": "socket.gethostbyname",
+    "gethostbyname_ex": "socket.gethostbyname",
+    "gethostbyaddr": "socket.gethostbyaddr",
+    "getnameinfo": "socket.getnameinfo",
+}
+
+#: Grants that no rule made: the name is this machine's own; the connection is going to be asked for.
+LOCAL = Decision(ALLOW, "local", "nothing leaves this machine")
+AWAITED = Decision(ALLOW, "connection", "the connection decides")
 
 
 class Pending:
@@ -60,7 +81,10 @@ class Pending:
 
 
 class Session:
-    """One run under one policy. `now` is always seconds of one monotonic clock, passed in."""
+    """One run under one policy. `now` is always seconds of one monotonic clock, passed in.
+
+    decisions: how many were made: as many as lines with a verdict and counts in count lines together.
+    """
 
     def __init__(self, policy: Policy, context: Context, *, dry_run: bool = False) -> None:
         self.policy = policy
@@ -70,23 +94,19 @@ class Session:
         self.meter = Meter()
         self.counts: dict[str, int] = {}
         self.decisions = 0
-        self.notes = 0
-        self.notes_lost = 0
+        self.room = dict(A_SECOND)
+        self.lost: dict[str, int] = {}
         self.audit_names = sorted({name for rule in policy.rules for name in rule.audit})
 
     # Questions
 
-    def hello(self, to: int, process: Process, question: Question) -> list[Command]:
+    def hello(self, to: Peer, process: Process, question: Question) -> list[Command]:
         """A guarded interpreter reports; it hears which further events the rules name."""
-        python = question.fields[1]
-        line: Line = {"kind": "policy", "event": "process", "hooks": "on", "python": python, "proc": process.line}
+        line: Line = {"kind": "coverage", "event": "process", "hooks": "on", "python": question.fields[1]}
+        line["proc"] = process.line
         return [Record(line), Reply(to, question.number, ALLOW, *self.audit_names)]
 
-    def reopened(self, process: Process, why: str) -> list[Command]:
-        """A connection was opened because the one before was lost."""
-        return [Record({"kind": "tamper", "event": "channel.lost", "why": why[:200], "proc": process.line})]
-
-    def ask(self, to: int, process: Process, question: Question, facts: Facts, now: float) -> list[Command]:
+    def ask(self, to: Peer, process: Process, question: Question, facts: Facts, now: float) -> list[Command]:
         """May this act happen?"""
         try:
             request = request_of(question, process, self.context, facts)
@@ -105,92 +125,80 @@ class Session:
         if decision.index >= 0:
             return decision
         connect = Request(
-            "connect", request.event, host=request.host, address=request.address, port=request.port, proto="tcp",
-            own=request.own, code=request.code, user=request.user, tags=request.tags, process=request.process,
+            "connect", request.event, host=request.host, names=request.names, address=request.address,
+            port=request.port, proto="tcp", own=request.own, code=request.code, user=request.user, tags=request.tags,
+            process=request.process,
         )  # fmt: skip
         decision = decide(self.policy, connect)
-        return decision if decision.index >= 0 or request.address is not None else AWAITED
+        if decision.verdict == DENY and decision.index < 0 and request.address is None:
+            return AWAITED
+        return decision
 
-    def hostile(self, to: int, process: Process, question: Question, why: str = "") -> list[Command]:
+    def hostile(self, to: Peer, process: Process, question: Question, why: str) -> list[Command]:
         """An argument that cannot be read without trusting it is denied, whatever the rules say."""
         kind, event = question.fields[:2]
-        decision = Decision(DENY, HOSTILE_RULE, why or question.fields[2])
-        return self.refuse(to, question, process, Request(kind, event), decision)
+        return self.refuse(to, question, process, Request(kind, event), Decision(DENY, HOSTILE_RULE, why))
 
-    def lookup(self, to: int, process: Process, question: Question, now: float) -> list[Command]:
+    def lookup(self, to: Peer, process: Process, question: Question, now: float) -> list[Command]:
         """May this name be looked up? If so, look it up; the answers come back through `looked_up`."""
         function, name, service = question.fields[:3]
-        numbers = tuple([to_int(number) for number in question.fields[3:7]])
-        if service and not service.startswith("name:"):
-            to_int(service)
-        host = host_of(name)
-        if host is None:
-            return [Reply(to, question.number, ALLOW, NO_NAME[0], str(int(NO_NAME[1])), NO_NAME[2])]
-        request = dns_request(host)
-        self.know(request, question, process, "socket." + EVENTS.get(function, function))
+        event = LOOKUPS.get(function)
+        if event is None:
+            raise Malformed("a look-up that nobody knows")
+        numbers = tuple([to_int(number, INT_MIN) for number in question.fields[3:7]])
+        if function == "getnameinfo" or (service and not service.startswith("name:")):
+            to_int(service, INT_MIN)
+        request = ascribed(dns_request(name, event), question, process, self.context)
+        if request.address is None and canonical_host(request.host) is None:
+            # No name service would be asked about this text, so nobody is.
+            return [Reply(to, question.number, ALLOW, NO_NAME[0], str(NO_NAME[1]), NO_NAME[2])]
+        # What was decided on is what is looked up: no second reading of a name that is not ASCII.
+        spelled = name if name.isascii() else request.host or str(shown(request.address))
+        pending = Pending(process, question, request)
+        task = LookUp(to, question.number, function, spelled, service, numbers, pending)
         if stays(request) or (function == "getnameinfo" and numbers[0] & NI_NUMERICHOST):
-            pending = Pending(process, question, request)
-            return [LookUp(to, question.number, function, name, service, numbers, pending)]
+            return [task]
         settled = self.settle(to, question, process, request, decide(self.policy, request), now)
-        return [self.begin(command, function, numbers, Pending(process, question, request)) for command in settled]
-
-    def begin(self, command: Command, function: str, numbers: tuple[int, ...], pending: Pending) -> Command:
-        """A grant's reply becomes the look-up itself; everything else stays."""
-        match command:
-            case Reply(verdict="allow" | "log"):
-                _, name, service = pending.question.fields[:3]
-                pending.recorded = command.verdict == LOG
-                return LookUp(command.to, command.number, function, name, service, numbers, pending)
-            case Later():
-                return Later(command.seconds, [self.begin(c, function, numbers, pending) for c in command.commands])
-            case _:
-                return command
+        return [begun(command, task) for command in settled]
 
     def looked_up(self, task: LookUp, answer: Answer, ms: float, now: float) -> list[Command]:
         """What came back for a name: decide on each answer, lease what is released, say how it ended."""
         pending = task.pending
-        assert isinstance(pending, Pending)  # noqa: S101  # the loop hands back what it was given
-        done = {"kind": "result", "of": task.seq, "ms": round(ms, 3)} if pending.recorded else None
+        done: Line = {"kind": "result", "of": task.seq, "ms": round(ms, 3)}
+        outcome: list[Command] = [Record(done)] if pending.recorded else []
         if answer.error is not None:
             name, number, text = answer.error
-            if done is not None:
-                done["errno"] = int(number)
-            return [*records(done), Reply(task.to, task.number, ALLOW, name, str(int(number)), text)]
-        denied = self.release(pending, answer, now)
-        if done is not None:
-            done["dns"] = {"answers": answer.addresses[:64]}
-        if denied is None:
-            return [*records(done), Reply(task.to, task.number, ALLOW, "ok", *answer.fields)]
-        refused = self.refuse(task.to, pending.question, pending.process, pending.request, denied)
-        if self.dry_run:
-            refused[-1] = Reply(task.to, task.number, ALLOW, "ok", *answer.fields)
-        return [*records(done), *refused]
+            done["errno"], done["reason"] = number, text
+            return [*outcome, Reply(task.to, task.number, ALLOW, name, str(number), text)]
+        denied = self.judge(pending.request, answer.addresses)
+        none_left = bool(denied) and len(denied) == len(set(answer.addresses))
+        if denied:
+            text, decision = next(iter(denied.items()))
+            done["why"] = f"taken out: {', '.join(list(denied)[:ANSWERS_A_LINE])}: {decision.why}"
+            if not self.dry_run:
+                take_out(answer, denied, task.function)
+        done["dns"] = {"answers": answer.addresses[:ANSWERS_A_LINE]}
+        self.lease(pending.request.host, answer.addresses, now)
+        if none_left:
+            why = Decision(DENY, decision.rule, f"{text}: {decision.why}", decision.index, decision.because)
+            return [*outcome, *self.refuse(task.to, pending.question, pending.process, pending.request, why, answer)]
+        return [*outcome, Reply(task.to, task.number, ALLOW, "ok", *answer.fields)]
 
-    def release(self, pending: Pending, answer: Answer, now: float) -> Decision | None:
-        """Takes the denied addresses out of an answer. Returns the denial when none is left, else None."""
-        denials: dict[str, Decision] = {}
-        kept = []
-        for text in dict.fromkeys(answer.addresses):
+    def judge(self, request: Request, addresses: list[str]) -> dict[str, Decision]:
+        """The addresses that a name may not lead to, each with the denial. An address's name was decided on before."""
+        found = {}
+        for text in dict.fromkeys(addresses if request.host else ()):
             address = parse_ip(text)
-            decision = self.judge_answer(pending.request, address)
-            if decision.verdict == DENY and not self.dry_run:
-                denials[text] = decision
-            elif address is not None:
-                kept.append(text)
-                if pending.request.host:
-                    self.leases.give(address, pending.request.host, now)
-        if not denials:
-            return None
-        answer.addresses = kept
-        answer.fields = without(answer.fields, frozenset(denials), pending.question.fields[0])
-        if kept:
-            return None
-        text, decision = next(iter(denials.items()))
-        return Decision(DENY, decision.rule, f"{text}: {decision.why}", decision.index, decision.because)
+            decision = self.judge_answer(request, address)
+            if decision.verdict != ALLOW and decision.verdict != LOG:
+                found[text] = decision
+        return found
 
     def judge_answer(self, request: Request, address: tuple[int, int] | None) -> Decision:
-        """One address that a name leads to, with everything known. The name of an address was decided on before."""
-        if address is None or not request.host or is_localhost(request.host):
+        """One address that a name leads to, with everything known."""
+        if address is None:
+            return Decision(DENY, "default", "this is no address")
+        if is_localhost(request.host) and special(address) == "loopback":
             return LOCAL
         known = Request(
             "dns", request.event, host=request.host, address=address, code=request.code, user=request.user,
@@ -198,96 +206,105 @@ class Session:
         )  # fmt: skip
         return decide(self.policy, known)
 
-    def know(self, request: Request, question: Question, process: Process, event: str) -> None:
-        """Fills in who asked."""
-        request.event = event
-        request.code = question.code
-        request.user = process.user
-        request.process = process.exe
-        request.tags = self.context.tags
+    def lease(self, host: str, addresses: list[str], now: float) -> None:
+        """From now on these addresses are judged by this name too."""
+        for text in dict.fromkeys(addresses if host else ()):
+            address = parse_ip(text)
+            if address is not None:
+                self.leases.give(address, host, now)
 
-    # Notes
+    # What follows no decision
 
-    def result(self, process: Process, question: Question) -> list[Command]:
-        """How a recorded act ended, as the witness says: bounded, so that noise buries nothing."""
-        self.notes += 1
-        if self.notes > NOTES_PER_SECOND:
-            self.notes_lost += 1
+    def result(self, process: Process, question: Question, seq: int) -> list[Command]:
+        """How the recorded act `seq` ended, as the witness says. It can speak of no other."""
+        of, errno, ms = question.fields
+        line: Line = {"kind": "result", "of": to_int(of), "errno": to_int(errno, INT_MIN), "ms": to_ms(ms)}
+        return self.within(RESULTS, line) if seq and line["of"] == seq else []
+
+    def reopened(self, process: Process, why: str) -> list[Command]:
+        """A connection was opened because the one before was lost."""
+        return self.within(TAMPERS, {"kind": "tamper", "event": "channel.lost", "why": why, "proc": process.line})
+
+    def cut_off(self, to: Peer, process: Process | None, event: str, why: str) -> list[Command]:
+        """Whoever sends what the shim would not send has lost his line; the shim's next one starts anew."""
+        line: Line = {"kind": "tamper", "event": event, "why": why}
+        if process is not None:
+            line["proc"] = process.line
+        return [*self.within(TAMPERS, line), CutOff(to)]
+
+    def within(self, allowance: str, line: Line) -> list[Command]:
+        """A line that costs its sender nothing, unless there were too many this second."""
+        if self.room[allowance] == 0:
+            self.lost[allowance] = self.lost.get(allowance, 0) + 1
             return []
-        seq, errno, ms = question.fields
-        try:
-            took = float(ms) if len(ms) < 24 else 0.0
-        except ValueError:
-            raise Malformed("a time that is none") from None
-        line: Line = {"kind": "result", "of": to_int(seq), "errno": to_int(errno), "ms": took if took < 1e9 else 0.0}
+        self.room[allowance] -= 1
         return [Record(line)]
 
     def tick(self) -> list[Command]:
-        """Once a second: what was let through in silence, by rule."""
-        self.notes = 0
+        """Once a second: what was let through in silence, by rule; and what was too much to be told."""
         items = sorted(self.counts.items())
         self.counts = {}
         found: list[Command] = [
             Record({"kind": "count", "counts": dict(items[at : at + COUNTS_A_LINE])})
             for at in range(0, len(items), COUNTS_A_LINE)
         ]
-        if self.notes_lost:
-            found.append(Record({"kind": "tamper", "event": "notes.flood", "why": f"{self.notes_lost} notes dropped"}))
-            self.notes_lost = 0
+        if self.lost:
+            why = ", ".join([f"{count} {name}" for name, count in self.lost.items()])
+            found.append(Record({"kind": "tamper", "event": "notes.flood", "why": f"left out: {why}"}))
+        self.room, self.lost = dict(A_SECOND), {}
         return found
 
     # Outcomes
 
     def settle(
-        self, to: int, question: Question, process: Process, request: Request, decision: Decision, now: float
+        self, to: Peer, question: Question, process: Process, request: Request, decision: Decision, now: float
     ) -> list[Command]:
         """The commands that follow from a decision."""
-        self.decisions += 1
         verdict, why, wait = decision.verdict, decision.why, 0.0
         if verdict != ALLOW and verdict != LOG:
             return self.refuse(to, question, process, request, decision)
         limits = self.policy.rules[decision.index].limits if decision.index >= 0 else ()
         if limits:
-            outcome, wait = self.charge(request, process, decision, now)
+            rule = self.policy.rules[decision.index]
+            outcome, wait = self.meter.charge(rule, request, now, self.context.session, process.pid)
             if outcome == "deny":
                 over = Decision(DENY, decision.rule, f"over its limit of {limits[0].text}", decision.index)
                 return self.refuse(to, question, process, request, over)
             if outcome != "ok":
                 verdict, why = LOG, f"over its limit of {limits[0].text}: {outcome}"
-        reply = Reply(to, question.number, verdict, "again" if may_remember(request, not limits) else "")
+        self.decisions += 1
+        reply = Reply(to, question.number, verdict, "again" if not limits and may_remember(request) else "")
         if verdict == ALLOW:
             self.counts[decision.rule] = self.counts.get(decision.rule, 0) + 1
             return [reply]
         record = Record(self.line(process, question, request, verdict, decision.rule, why))
         return [record, Later(wait, [reply])] if wait > 0.0 else [record, reply]
 
-    def charge(self, request: Request, process: Process, decision: Decision, now: float) -> tuple[str, float]:
-        """What the matched rule's limits say, and how many seconds to wait."""
-        rule = self.policy.rules[decision.index]
-        return self.meter.charge(rule, request, now, self.context.session, process.pid)
-
     def refuse(
-        self, to: int, question: Question, process: Process, request: Request, decision: Decision
+        self,
+        to: Peer,
+        question: Question,
+        process: Process,
+        request: Request,
+        decision: Decision,
+        answer: Answer | None = None,
     ) -> list[Command]:
-        """A denial: on record, on the screen, and to the guest; in a dry run on record and let through."""
+        """A denial: on record, on the screen, and to the guest.
+
+        In a dry run it is on record as what it would have been, and let through: with the `answer` that it was about.
+        """
+        self.decisions += 1
         because = decision.because or decision.why
-        record = self.line(process, question, request, DENY, decision.rule, because, decision.rule != HOSTILE_RULE)
+        record = self.line(process, question, request, DENY, decision.rule, because)
         if self.dry_run and decision.rule != HOSTILE_RULE:
             record["verdict"], record["would"] = LOG, DENY
-            return [Record(record), Reply(to, question.number, LOG, "")]
+            return [Record(record), Reply(to, question.number, LOG, *(("ok", *answer.fields) if answer else ("",)))]
         return [Record(record), Say(record), Reply(to, question.number, DENY, decision.rule, because)]
 
     def line(
-        self,
-        process: Process,
-        question: Question,
-        request: Request,
-        verdict: str,
-        rule: str,
-        why: str,
-        readable: bool = True,
+        self, process: Process, question: Question, request: Request, verdict: str, rule: str, why: str
     ) -> Line:
-        """One decision as a trail line. What could not be read (`readable` is False) is not described."""
+        """One decision as a trail line. What could not be read is not described."""
         found: Line = {
             "kind": request.kind,
             "event": request.event,
@@ -298,8 +315,8 @@ class Session:
         }
         if question.op == "lookup":
             found.update(describe_name(question.fields[0], request))
-        elif readable:
-            found.update(describe(question, request))
+        else:
+            found.update(describe(question, request) if rule != HOSTILE_RULE else UNREAD.get(request.kind, {}))
         found["proc"] = process.line
         if question.code.file or question.code.via:
             found["code"] = code_line(question.code)
@@ -308,46 +325,42 @@ class Session:
         return found
 
 
-LOCAL = Decision(ALLOW, "local", "nothing leaves this machine")
-AWAITED = Decision(ALLOW, "connection", "the connection decides")
-
-
 def stays(request: Request) -> bool:
-    """Whether a look-up asks nobody outside: this machine's own name, the name of a loopback address."""
-    address = request.address
-    return is_localhost(request.host) if address is None else special(address) == "loopback"
+    """Whether a look-up asks nobody outside: this machine's own name, the name of a loopback address.
 
-EVENTS = {"gethostbyname_ex": "gethostbyname"}
-
-
-def host_of(name: str) -> str | None:
-    """A name in the one form that rules compare, or None for text that no name service would be asked about."""
-    if parse_ip(name) is not None:
-        return None if name.startswith("[") else name  # no resolver knows an address in brackets; libc would ask one
-    if not name.isascii():
-        try:
-            name = name.encode("idna").decode("ascii")
-        except UnicodeError:
-            return None
-        address = parse_ip(name)
-        if address is not None:  # full-width digits and dots are an address too
-            return format_ip(address)
-    return canonical_host(name)
+    A name below `localhost` is looked up under the rules: not every resolver keeps it at home.
+    """
+    return request.host == "localhost" if request.address is None else special(request.address) == "loopback"
 
 
-def may_remember(request: Request, unlimited: bool) -> bool:
+def shown(address: tuple[int, int] | None) -> str:
+    """An address as text, "" for none."""
+    return "" if address is None else format_ip(address)
+
+
+def begun(command: Command, task: LookUp) -> Command:
+    """A grant's reply becomes the look-up itself; everything else stays."""
+    match command:
+        case Reply(verdict="allow" | "log"):
+            task.pending.recorded = command.verdict == LOG
+            return task
+        case Later():
+            return Later(command.seconds, [begun(one, task) for one in command.commands])
+        case _:
+            return command
+
+
+def may_remember(request: Request) -> bool:
     """Whether the shim need not ask for this again at once: a UDP destination's next datagrams, a library or symbol."""
-    return unlimited and (request.kind == "native" or (request.kind == "connect" and request.proto == "udp"))
+    return request.kind == "native" or (request.kind == "connect" and request.proto == "udp")
 
 
-def without(fields: list[str], denied: frozenset[str], function: str) -> list[str]:
-    """An answer's fields without the denied addresses."""
+def take_out(answer: Answer, denied: dict[str, Decision], function: str) -> None:
+    """Leaves the denied addresses out of an answer."""
+    answer.addresses = [text for text in answer.addresses if text not in denied]
+    fields = answer.fields
     if function == "getaddrinfo":
         rows = [fields[at : at + ROW] for at in range(0, len(fields), ROW)]
-        return [field for row in rows if row[4] not in denied for field in row]
-    return [field for field in fields if field not in denied]
-
-
-def records(line: Line | None) -> list[Command]:
-    """A list of the one record, or an empty one."""
-    return [] if line is None else [Record(line)]
+        answer.fields = [field for row in rows if row[4] not in denied for field in row]
+    else:
+        answer.fields = [field for field in fields if field not in denied]
