@@ -105,7 +105,7 @@ class Shelf:
         self.home = first_of_each(draft.home)  # dns: such grants by @self, for names of this machine only
         self.addressed = draft.addressed  # some rule wants to know the address
         self.default = silence(default, "no rule matches")
-        self.unasked = silence(default, "no rule matches the name; rules for addresses were not asked: none is known")
+        self.unasked = silence(default, "no rule matches this name")
 
 
 class Index:
