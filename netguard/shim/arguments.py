@@ -157,9 +157,10 @@ def name(event: str, args: tuple[object, ...]) -> Act | None:
 
 def reverse(event: str, args: tuple[object, ...]) -> Act | None:
     """(sockaddr,): the name of an address. For a name C looks up nothing; it refuses it."""
-    host, _ = inet(args[0])
-    if canonical(host) is None:
+    sockaddr = args[0]
+    if type(sockaddr) is tuple and sockaddr and type(sockaddr[0]) is str and canonical(sockaddr[0]) is None:
         return None
+    host, _ = inet(sockaddr)
     return "", host, "", "", "", ()
 
 

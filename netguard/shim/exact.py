@@ -25,9 +25,14 @@ def text(value: object) -> object:
         return str.__str__(value)
     if issubclass(kind, bytes):
         return bytes.__getitem__(value, slice(None))  # type: ignore[call-overload]
-    if kind is bytearray or kind is memoryview:
+    if kind is bytearray:
         return bytes(value)  # type: ignore[call-overload]  # a copy: another thread may write into the original
     return value
+
+
+def buffer(value: object) -> object:
+    """As `text`; a unix socket's name may also be a `memoryview`."""
+    return bytes(value) if type(value) is memoryview else text(value)
 
 
 def number(value: object) -> object:

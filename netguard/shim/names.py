@@ -105,7 +105,9 @@ def wrap_getaddrinfo(lookups: Lookups, original: Callable[..., object]) -> Calla
         host: object, port: object, family: object = 0, type: object = 0, proto: object = 0, flags: object = 0
     ) -> object:
         numbers = tuple([exact.number(number) for number in (family, type, proto, flags)])
-        service = exact.number(exact.text(port))
+        service = exact.text(port)
+        if _is_refused(host, port, service):
+            return original(host, port, *numbers)  # refused for a type before anything is looked up
         name = lookups.host(host, "socket.getaddrinfo")
         if name is None or not _are_ints(numbers):
             return original(ascii_bytes(host) if name is None else b"", service, *numbers)
@@ -115,6 +117,11 @@ def wrap_getaddrinfo(lookups: Lookups, original: Callable[..., object]) -> Calla
     return getaddrinfo
 
 
+def _is_refused(host: object, port: object, service: object) -> bool:
+    """Whether C refuses one by its type: it takes no `bytearray` here, and an int for a port only if it is exact."""
+    return bytearray in (type(host), type(port)) or (service is not None and type(service) not in (int, str, bytes))
+
+
 def _are_ints(values: tuple[object, ...]) -> bool:
     """Whether all are exact ints. In `getaddrinfo` itself `type` is an argument, and `__class__` may lie."""
     return all([type(value) is int for value in values])
@@ -122,13 +129,9 @@ def _are_ints(values: tuple[object, ...]) -> bool:
 
 def _service(port: object) -> str:
     """A port or service as text: "", "80" or "name:http"."""
-    if port is None:
-        return ""
-    if type(port) is int:
-        return str(port)
     if type(port) is bytes:
         port = port.decode("latin-1")
-    return "name:" + port if type(port) is str else "name:?"
+    return "" if port is None else "name:" + port if type(port) is str else str(port)
 
 
 def _row(fields: list[str]) -> tuple[object, ...]:
@@ -169,6 +172,11 @@ def _wrap_host_lists(function: str) -> Callable[[Lookups, Callable[..., object]]
     return wrap
 
 
+def _is_odd(address: tuple[object, ...]) -> bool:
+    """Whether C refuses the address for its length, or for a flow label of more than 20 bits."""
+    return len(address) > 4 or not 0 <= [*address, 0, 0][2] < 1 << 20  # type: ignore[operator]  # ints, all of them
+
+
 def wrap_getnameinfo(lookups: Lookups, original: Callable[..., object]) -> Callable[..., object]:
     """Returns `_socket.getnameinfo` with the address decided on first; C's event does not say whether it looks up."""
 
@@ -177,7 +185,7 @@ def wrap_getnameinfo(lookups: Lookups, original: Callable[..., object]) -> Calla
         if type(address) is not tuple or type(number) is not int or len(address) < 2:
             return original(address, number)
         host, port = address[0], address[1]
-        if type(host) is not str or canonical(host) is None or not _are_ints(address[1:]) or len(address) > 4:
+        if type(host) is not str or canonical(host) is None or not _are_ints(address[1:]) or _is_odd(address):
             return original(address, number)  # for C to refuse: it looks nothing up for a name
         found = lookups.ask("getnameinfo", host, str(port), (number, *address[2:]))
         return found[0], found[1]

@@ -47,7 +47,7 @@ class Addresses:
         """Returns the address with its name resolved. What C would refuse is left for C to refuse, without its name."""
         family = _family(sock)
         if family not in ANY:
-            return exact.text(address)
+            return exact.buffer(address)
         address = exact.pair(address)
         if type(address) is not tuple or len(address) < 2:
             return address

