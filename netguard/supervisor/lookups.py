@@ -28,6 +28,8 @@ NI_NUMERICHOST = socket.NI_NUMERICHOST
 #: The answer a person of the trade expects for a name that is none.
 NO_NAME = ("gaierror", socket.EAI_NONAME, "Name or service not known")
 
+#: errno of a look-up that failed in a way that none should.
+EIO = 5
 
 #: Fields of one row of an answer to getaddrinfo.
 ROW = 8
@@ -57,14 +59,18 @@ class Resolver:
         self._threads = 0
 
     def start(self, task: LookUp) -> bool:
-        """Begins a look-up; False when too many wait already."""
+        """Begins a look-up; False when too many wait already, or when the system has no thread for the first."""
         with self._lock:
             if len(self._todo) >= MAX_WAITING:
                 return False
-            self._todo.append(task)
             if self._threads < MAX_THREADS:
-                self._threads += 1
-                _thread.start_new_thread(self._work, ())
+                try:
+                    _thread.start_new_thread(self._work, ())
+                    self._threads += 1
+                except RuntimeError:
+                    if self._threads == 0:
+                        return False
+            self._todo.append(task)
         return True
 
     def finished(self) -> list[tuple[LookUp, Answer]]:
@@ -104,6 +110,8 @@ def look_up(function: str, name: str, service: str, numbers: tuple[int, ...]) ->
         return Answer([], [], ("error", error.errno or 0, error.strerror or str(error)))
     except (ValueError, OverflowError):  # a name that no encoding takes
         return Answer([], [], NO_NAME)
+    except Exception as error:  # noqa: BLE001  # a thread that dies leaves its asker waiting, which must not be
+        return Answer([], [], ("error", EIO, type(error).__name__))
 
 
 def _getaddrinfo(name: str, service: str, numbers: tuple[int, ...]) -> Answer:

@@ -75,7 +75,10 @@ def parse(frame: bytes) -> Question:
         raise Malformed(f"{op} with {len(fields)} fields")
     if op in KINDRED and fields[0] not in _KINDS:
         raise Malformed("a kind that nobody knows")
-    argv = tuple(fields[length:]) if len(fields) > length else ()
+    argv: tuple[str, ...] = ()
+    if len(fields) > length:
+        argv = tuple(fields[length:])
+        del fields[length:]
     at = CODED.get(op)
     if at is None:
         return Question(op, number, fields, argv, NO_CODE)
