@@ -1,19 +1,22 @@
 """The decision: one request, one policy, one verdict. Pure, total, and its last word is no.
 
 Rules are tried from the top and the first that matches wins; the index only spares asking those that cannot. Every way
-out of here that no rule opened is a denial: an unknown kind, an unknown verdict, a fault of our own.
+out of here that no rule opened is a denial: an unknown kind, an unknown verdict, a fault of our own. One grant is no
+rule's: a request by URL that no rule speaks of goes on to its look-up and its connection, which are decided in their
+turn.
 """
 
 from __future__ import annotations
 
 from .address import is_public
 from .index import NOBODY, Entry, Index, Shelf
-from .policy import DENY, LOG, Decision, Policy
+from .policy import ALLOW, DENY, LOG, Decision, Policy
 from .reach import NAMED, is_localhost, is_own, port_holds, shielded
+from .request import Request
 
 TYPE_CHECKING = False  # what typing exports, without importing typing into the guest
 if TYPE_CHECKING:
-    from .request import Request
+    from .policy import Rule
 
     Address = tuple[int, int]
 
@@ -21,6 +24,9 @@ UNKNOWN_KIND = Decision(DENY, "default", "no such kind of request is known")
 
 #: An event that no rule speaks of is put on record: denying it would break programs for what nobody asked to guard.
 UNSPOKEN = Decision(LOG, "default", "no rule speaks of this event")
+
+#: A request whose connection only an address could decide, and none is known: nothing has left the machine by it yet.
+AWAITED = Decision(ALLOW, "connection", "no rule speaks of the request; its connection decides", open=True)
 
 
 def decide(policy: Policy, request: Request) -> Decision:
@@ -38,20 +44,56 @@ def decide(policy: Policy, request: Request) -> Decision:
 
 def judge(policy: Policy, request: Request) -> Decision:
     """`decide` without its safety net."""
-    index = policy.index
-    if not isinstance(index, Index):
-        index = policy.index = Index(policy)
+    index = index_of(policy)
     shelf = index.shelves.get(request.kind) or index.shelf(request.kind)
     if shelf is None:
         return judge_event(index, request) if request.kind == "audit" else UNKNOWN_KIND
-    names = judged_names(request) if request.names else (request.host,)
-    if len(names) == 1:
-        found = first_match(shelf, request, names[0], request.address)
-    else:
-        found = strictest([first_match(shelf, request, name, request.address) for name in names])
+    found = match(shelf, request)
     if found is not NOBODY:
         return found.decision
-    return shelf.unasked if shelf.addressed and request.address is None and request.host else shelf.default
+    if request.kind == "http":
+        return judge_connection(index, request)
+    return shelf.unnamed if request.address is None and request.host else shelf.default
+
+
+def index_of(policy: Policy) -> Index:
+    """The policy's rules laid out, made when they are first asked."""
+    index = policy.index
+    if not isinstance(index, Index):
+        index = policy.index = Index(policy)
+    return index
+
+
+def match(shelf: Shelf, request: Request) -> Entry:
+    """The entry that decides under all names of the destination, or NOBODY."""
+    names = judged_names(request) if request.names else (request.host,)
+    if len(names) == 1:
+        return first_match(shelf, request, names[0], request.address)
+    return strictest([first_match(shelf, request, name, request.address) for name in names])
+
+
+def judge_connection(index: Index, request: Request) -> Decision:
+    """A request by URL that no rule speaks of takes the verdict of its connection.
+
+    That one is not made yet. Where a rule matches what is known of it, or the address is known, or the default grants,
+    this is that verdict; else the request goes on to the look-up and the connect.
+    """
+    shelf = index.shelves.get("connect") or index.lay_out("connect")
+    found = match(shelf, connection_of(request))
+    if found is not NOBODY:
+        return index.of_connection(found)
+    if request.address is not None or not request.host or shelf.default.verdict != DENY:
+        return shelf.default
+    return AWAITED
+
+
+def connection_of(request: Request) -> Request:
+    """The connect that a request by URL leads to, as far as it is known."""
+    return Request(
+        "connect", request.event, host=request.host, names=request.names, address=request.address, port=request.port,
+        proto=request.proto or "tcp", path=request.path, own=request.own, code=request.code, user=request.user,
+        tags=request.tags, process=request.process,
+    )  # fmt: skip
 
 
 def judge_event(index: Index, request: Request) -> Decision:
@@ -86,11 +128,7 @@ def first_match(shelf: Shelf, request: Request, name: str, address: Address | No
     if shelf.plain:
         best = earliest(shelf.plain, best, request, name, address)
     if name:
-        entries = shelf.hosts.get(name)
-        if entries is not None:
-            best = earliest(entries, best, request, name, address)
-        if shelf.suffixes:
-            best = below_suffix(shelf, best, request, name, address)
+        best = by_name(shelf, best, request, name, address)
     if address is not None:
         best = by_address(shelf, best, request, name, address)
     if request.proto == "unix":
@@ -119,10 +157,13 @@ def earliest(entries: tuple[Entry, ...], best: Entry, request: Request, name: st
     return best
 
 
-def below_suffix(shelf: Shelf, best: Entry, request: Request, name: str, address: Address | None) -> Entry:
-    """The names above this one, each looked up as the suffix of a rule."""
+def by_name(shelf: Shelf, best: Entry, request: Request, name: str, address: Address | None) -> Entry:
+    """The name itself, and the names above it, each looked up as the suffix of a rule."""
+    entries = shelf.hosts.get(name)
+    if entries is not None:
+        best = earliest(entries, best, request, name, address)
     suffixes = shelf.suffixes
-    dot = name.find(".")
+    dot = name.find(".") if suffixes else -1
     while dot >= 0:
         entries = suffixes.get(name[dot + 1 :])
         if entries is not None:
@@ -167,3 +208,22 @@ def by_path(shelf: Shelf, best: Entry, request: Request) -> Entry:
         if request.path.startswith(start):
             best = earliest((entry,), best, request, "", None)
     return best
+
+
+def withheld(policy: Policy, request: Request) -> Rule | None:
+    """The first rule that grants the destination's name public addresses only, where it is at another.
+
+    None if that is not what keeps the request from being granted. For a request that no rule matched, and never on the
+    way of a grant.
+    """
+    index = index_of(policy)
+    for asked in (request, connection_of(request)) if request.kind == "http" else (request,):
+        shelf = index.shelf(asked.kind)
+        if shelf is None or asked.address is None:
+            break
+        # Without the address the shield is down; what then matches by name is what it stood before.
+        found = [by_name(shelf, NOBODY, asked, name, None) for name in judged_names(asked) if name]
+        best = min(found, key=place, default=NOBODY)
+        if best is not NOBODY:
+            return best.rule
+    return None

@@ -7,9 +7,10 @@ what the property tests hold them to. Never on the way of a real act: each line 
 from __future__ import annotations
 
 from .address import format_ip, in_net, special
-from .decide import judged_names
+from .decide import connection_of, judged_names, withheld
 from .facets import missed, short
-from .policy import DENY, HOST, NET, PUBLIC, SELF, SUFFIX, UNIX, Policy, Rule, Target
+from .index import UNMATCHED
+from .policy import DENY, HOST, NET, PUBLIC, SELF, SUFFIX, UNIX, Decision, Policy, Rule, Target
 from .reach import (
     ADDRESSED,
     DESTINED,
@@ -44,12 +45,42 @@ ADDRESS_UNKNOWN = "the address is not known"
 def explain(policy: Policy, request: Request) -> list[Row]:
     """The rules in order, each with whether it matched and why (not); the last one matched, or none did.
 
-    Where several names are judged, the rows are those of the name that decided.
+    Of a request by URL that no rule speaks of: then the rules again, with its connection.
     """
-    walks = [walk(policy, request, name) for name in judged_names(request)]
-    matched = [rows for rows in walks if rows and rows[-1][1]]
+    return [row for asked, rows in walks(policy, request) for row in rows]
+
+
+def walks(policy: Policy, request: Request) -> list[tuple[Request, list[Row]]]:
+    """What was asked of the rules, each with its rows: the request, and where that did not decide, its connection."""
+    rows = rows_of(policy, request)
+    if request.kind != "http" or (rows and rows[-1][1]):
+        return [(request, rows)]
+    connection = connection_of(request)
+    return [(request, rows), (connection, rows_of(policy, connection))]
+
+
+def rows_of(policy: Policy, request: Request) -> list[Row]:
+    """The rows of one walk; where several names are judged, of the name that decided."""
+    found = [walk(policy, request, name) for name in judged_names(request)]
+    matched = [rows for rows in found if rows and rows[-1][1]]
     denied = [rows for rows in matched if not grants(rows[-1][0])]
-    return min(denied or matched or walks[:1], key=len)
+    return min(denied or matched or found[:1], key=len)
+
+
+def why_denied(policy: Policy, request: Request, decision: Decision) -> str:
+    """What a person is told of a denial: the rule's own reason, or what kept a grant away, or why nothing matched.
+
+    decision: what `decide` said to the request. Any other denial comes back with its own words. Never raises, for the
+    denial stands whatever can be said of it.
+    """
+    if decision.why == UNMATCHED:
+        try:
+            rule = withheld(policy, request)
+        except Exception:  # noqa: BLE001  # its own words will do
+            rule = None
+        if rule is not None:
+            return f"rule {rule.name} grants this name no address that is not public (private: true would)"
+    return decision.because or decision.why
 
 
 def walk(policy: Policy, request: Request, name: str) -> list[Row]:
@@ -103,8 +134,9 @@ def destination_missed(rule: Rule, request: Request, name: str) -> str:
         (near if close else far).append(why)
     if is_open(rule, request, name):
         return ""
-    reasons = near + far
-    more = f"; and {len(reasons) - SHOWN} more" if len(reasons) > SHOWN else ""
+    reasons = list(dict.fromkeys(near + far))  # a list in `to` gives one reason for all of its addresses
+    rest = len(reasons) - SHOWN
+    more = f"; and {rest} more destination{'s' if rest > 1 else ''}" if rest > 0 else ""
     return f"to: {'; '.join(reasons[:SHOWN]) or 'it lists nothing'}{more}"
 
 

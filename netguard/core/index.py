@@ -61,14 +61,17 @@ class Entry:
         self.decision = decision
 
 
+#: Why the default decides, of a destination known by its name alone and of all else.
+UNNAMED, UNMATCHED = "no rule matches this name", "no rule matches"
+
 #: Stands where no rule matched.
-NOBODY = Entry(Rule(NEVER, DENY, "default", kinds=()), Decision(DENY, "default", "no rule matches"), ())
+NOBODY = Entry(Rule(NEVER, DENY, "default", kinds=()), Decision(DENY, "default", UNMATCHED), ())
 
 
 class Draft:
     """A shelf while it is being filled."""
 
-    __slots__ = ("addressed", "home", "hosts", "kind", "nets", "open", "own", "plain", "prefixes", "public", "sockets",
+    __slots__ = ("home", "hosts", "kind", "nets", "open", "own", "plain", "prefixes", "public", "sockets",
                  "suffixes")  # fmt: skip
 
     def __init__(self, kind: str) -> None:
@@ -83,14 +86,13 @@ class Draft:
         self.plain: list[Entry] = []
         self.open: list[Entry] = []
         self.home: list[Entry] = []
-        self.addressed = False
 
 
 class Shelf:
     """All that the rules say of one kind."""
 
-    __slots__ = ("addressed", "default", "home", "hosts", "nets", "open", "own", "plain", "prefixes", "public",
-                 "sockets", "suffixes", "unasked")  # fmt: skip
+    __slots__ = ("default", "home", "hosts", "nets", "open", "own", "plain", "prefixes", "public", "sockets",
+                 "suffixes", "unnamed")  # fmt: skip
 
     def __init__(self, draft: Draft, default: str) -> None:
         self.hosts = frozen(draft.hosts)
@@ -103,28 +105,40 @@ class Shelf:
         self.plain = tuple(draft.plain)  # rules without `to`
         self.open = first_of_each(draft.open)  # dns: grants that have to see the addresses first
         self.home = first_of_each(draft.home)  # dns: such grants by @self, for names of this machine only
-        self.addressed = draft.addressed  # some rule wants to know the address
-        self.default = silence(default, "no rule matches")
-        self.unasked = silence(default, "no rule matches this name")
+        self.default = silence(default, UNMATCHED)
+        self.unnamed = silence(default, UNNAMED)
 
 
 class Index:
     """The shelves of one policy."""
 
-    __slots__ = ("default", "events", "rules", "shelves")
+    __slots__ = ("connections", "default", "events", "rules", "shelves")
 
     def __init__(self, policy: Policy) -> None:
         self.rules = policy.rules
         self.default = policy.default
         self.shelves: dict[str, Shelf] = {}
         self.events: dict[str, Row] | None = None
+        self.connections: dict[int, Decision] = {}  # by the rule's place
 
     def shelf(self, kind: str) -> Shelf | None:
         """The shelf of a kind, or None when there is no such kind."""
-        if kind not in KINDS:
-            return None
+        return self.shelves.get(kind) or (self.lay_out(kind) if kind in KINDS else None)
+
+    def lay_out(self, kind: str) -> Shelf:
+        """Makes the shelf of a kind."""
         shelf = self.shelves[kind] = Shelf(fill(Draft(kind), self.rules), self.default)
         return shelf
+
+    def of_connection(self, entry: Entry) -> Decision:
+        """What the entry of a connect decides for the request by URL that leads to it, made once a rule."""
+        decision = self.connections.get(entry.index)
+        if decision is None:
+            made = entry.decision
+            why = f"no rule speaks of the request; its connection: {made.why}"
+            decision = Decision(made.verdict, made.rule, why, made.index, made.because)
+            self.connections[entry.index] = decision
+        return decision
 
     def event(self, name: str) -> Row:
         """The rules that speak of an audit event by its name; not those with `to`, for it has no destination."""
@@ -172,11 +186,9 @@ def place(draft: Draft, rule: Rule, targets: tuple[Target, ...]) -> None:
             more = (names_one_address,) if spares_wildcard(draft.kind, rule, target) else ()
             named = target.form in (HOST, SUFFIX) and guarded(rule)
             PLACES[target.form](draft, target, Entry(rule, decision, more + tests, ports, named))
-        if target.form in ADDRESSED:
-            draft.addressed = True
-            if draft.kind == "dns" and grants(rule):
-                waiting = draft.home if target.form == SELF else draft.open
-                waiting.append(Entry(rule, decided(rule, open=True), tests))
+        if target.form in ADDRESSED and draft.kind == "dns" and grants(rule):
+            waiting = draft.home if target.form == SELF else draft.open
+            waiting.append(Entry(rule, decided(rule, open=True), tests))
 
 
 def place_host(draft: Draft, target: Target, entry: Entry) -> None:

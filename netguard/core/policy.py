@@ -137,9 +137,10 @@ class Policy:
 class Decision:
     """What was decided and why.
 
-    rule:   the rule's name, or "default".
-    index:  the rule's place, -1 for the default.
-    open:   dns only: it is granted no more than a look-up, because an address rule has to see the answers.
+    rule:   the rule's name, or "default", or "connection" for a request by URL whose connection will decide.
+    index:  the rule's place, -1 where no rule decided.
+    open:   it is granted for now, because only an address can decide: a look-up whose answers will be decided on, or
+            a request by URL whose look-up and connection will.
     """
 
     __slots__ = ("because", "index", "open", "rule", "verdict", "why")

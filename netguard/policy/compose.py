@@ -247,8 +247,10 @@ def failures(document: Document, policy: Policy) -> list[str]:
     found = []
     for test in document.tests:
         decision = decide(policy, test.request)
-        if decision.verdict != test.expect:
-            came = told(policy, decision.index, decision.verdict)
+        # A URL without an address: what no rule grants by its name is not granted, whatever its look-up may bring.
+        verdict = DENY if decision.open and decision.index < 0 else decision.verdict
+        if verdict != test.expect:
+            came = told(policy, decision.index, verdict)
             found.append(complaint(test.node, f"expected {test.expect}, but {came}"))
     return found
 

@@ -21,7 +21,7 @@ def decided(rules: Policy, request: Request) -> Decision:
         assert rows[-1][1]
         assert ("addresses decide" in rows[-1][2]) is decision.open
     else:
-        assert decision.rule == "default"
+        assert decision.rule == ("connection" if decision.open else "default")
         assert not any(matched for _, matched, _ in rows)
     assert all(why for _, _, why in rows)
     return decision
@@ -57,7 +57,7 @@ EXEC = Request("exec", program="/bin/sh", resolved="/usr/bin/dash", argv=("sh", 
 EXAMPLES = {
     "dns": ask("dns a.example"),
     "connect": ask("connect a.example:443"),
-    "http": ask("http a.example:443"),
+    "http": ask("http 93.184.216.34:443"),
     "listen": ask("listen 127.0.0.1:80"),
     "exec": EXEC,
     "native": ask("native /lib/x.so"),
@@ -68,7 +68,7 @@ EXAMPLES = {
 @pytest.mark.parametrize("kind", KINDS)
 def test_rule_speaks_of_its_kind_only(kind: str) -> None:
     for asked, request in EXAMPLES.items():
-        expect = "allow 0" if asked == kind else "deny -1"
+        expect = "allow 0" if asked == kind or (asked, kind) == ("http", "connect") else "deny -1"
         assert verdict_of(decided(policy(f"allow {kind}"), request)) == expect
 
 
@@ -476,11 +476,65 @@ def test_default_grant_of_one_name_does_not_hide_the_denial_of_another() -> None
     assert verdict_of(decided(rules, at(PUBLIC_IP, 443, "a.example", "b.example"))) == "deny 0"
 
 
-def test_why_says_that_the_address_was_not_known() -> None:
+def test_why_says_that_only_the_name_is_known() -> None:
     rules = policy("allow connect 10.0.0.0/8")
     assert decide(rules, ask("connect a.example:443")).why == "no rule matches this name"
+    assert decide(policy("allow dns b.example"), NAME).why == "no rule matches this name"
+    assert decide(rules, at(PUBLIC_IP, 443, "a.example")).why == "no rule matches"
     assert decide(rules, at(PUBLIC_IP)).why == "no rule matches"
-    assert decide(policy("allow connect b.example"), ask("connect a.example:443")).why == "no rule matches"
+
+
+# --- http: a request by URL that no rule speaks of ---
+
+URL = ask("http a.example:443")
+BY_CONNECTION = "no rule speaks of the request; its connection: rule matched"
+
+
+def url(text: str, **more: object) -> Request:
+    return ask("http a.example:443", address=address(text), **more)
+
+
+BY_URL = [
+    row(["deny connect a.example:443", "log http a.example"], URL, "log 1", "rule-of-http-first"),
+    row(["allow connect a.example", "deny http"], URL, "deny 1", "denial-of-http-first"),
+    row(["log connect a.example:443"], URL, "log 0", "grant-of-the-connection"),
+    row(["deny connect a.example", "allow any *.test"], URL, "deny 0", "denial-of-the-connection"),
+    row(["deny dns", "allow connect"], URL, "allow 1", "only-connect-is-asked"),
+    row(["allow connect a.example:80"], URL, "allow -1 open", "another-port"),
+    row(["allow connect 10.0.0.0/8"], URL, "allow -1 open", "only-an-address-can-tell"),
+    row([], URL, "allow -1 open", "no-rules"),
+    row(["allow connect 10.0.0.0/8"], url("10.0.0.1"), "allow 0", "address-known"),
+    row(["allow connect 10.0.0.0/8"], url("11.0.0.1"), "deny -1", "address-known-and-not-granted"),
+    row(["allow connect a.example"], url("10.0.0.1"), "deny -1", "shield-holds-for-the-connection"),
+    row(["allow connect"], Request("http"), "allow 0", "nothing-known"),
+    row(["allow connect 10.0.0.0/8"], Request("http"), "deny -1", "nothing-known-to-look-up"),
+    row(["deny connect b.example", "allow connect"], url(PUBLIC_IP, names=("b.example",)), "deny 0", "its-names"),
+    row(["allow connect @self"], url("127.0.0.1", own=True), "allow 0", "its-own-server"),
+    row(["allow connect unix:/run/x"], Request("http", path="/run/x", proto="unix"), "allow 0", "over-a-unix-socket"),
+    row([("allow connect", {"proto": ("tcp",)})], Request("http", host="a.example"), "allow 0", "tcp-unless-said"),
+    row([("allow connect", {"direct": True})], ask("http 93.184.216.34:80"), "allow 0", "address-in-the-url"),
+    row([("allow connect", {"user": ("ci",)})], url(PUBLIC_IP, user="ci"), "allow 0", "facets-of-who-asks"),
+    row([("allow connect", {"tags": (("job", "7"),)})], url(PUBLIC_IP, tags={"job": "8"}), "deny -1", "facets-differ"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("rules", "request_", "expect"), BY_URL)
+def test_request_by_url_takes_its_connections_verdict(rules: list[object], request_: Request, expect: str) -> None:
+    assert verdict_of(decided(made(rules), request_)) == expect
+
+
+@pytest.mark.parametrize("default", ["allow", "log"])
+def test_request_by_url_that_nothing_speaks_of_takes_a_default_that_grants(default: str) -> None:
+    decision = decided(policy("deny connect 10.0.0.0/8", default=default), URL)
+    assert (decision.verdict, decision.rule, decision.open) == (default, "default", False)
+
+
+def test_rule_of_the_connection_decides_a_request_by_url_and_says_how() -> None:
+    rules = Policy((Rule(0, DENY, "no-collector", kinds=("connect",), because="it collects"),))
+    decision = decide(rules, URL)
+    assert (decision.rule, decision.because, decision.why) == ("no-collector", "it collects", BY_CONNECTION)
+    assert decide(rules, URL) is decision
+    assert decide(policy(), URL).why == "no rule speaks of the request; its connection decides"
 
 
 # --- never raises, never opens by a fault ---

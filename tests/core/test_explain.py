@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from netguard.core.explain import explain
-from netguard.core.policy import NET, Policy, Rule, Target
+from netguard.core.address import parse_ip
+from netguard.core.decide import decide
+from netguard.core.explain import explain, walks, why_denied
+from netguard.core.policy import DENY, NET, Decision, Policy, Rule, Target
 from netguard.core.request import Request
 from tests.core.policies import ask, policy
 
@@ -21,7 +23,10 @@ WORDS = [
     ("allow any evil.com:443,8000-8100", {}, "connect evil.com:80", "to: port 80 is not 443 or 8000-8100"),
     ("allow any evil.com:443", {}, "connect evil.com", "to: port none is not 443"),
     ("allow any a b evil.com:443 c d", {}, "connect evil.com:80",
-     "to: port 80 is not 443; evil.com is not a; evil.com is not b; and 2 more"),
+     "to: port 80 is not 443; evil.com is not a; evil.com is not b; and 2 more destinations"),
+    ("allow any a b c d", {}, "connect evil.com:80",
+     "to: evil.com is not a; evil.com is not b; evil.com is not c; and 1 more destination"),
+    ("allow any @metadata", {}, "connect evil.com:80", "to: the address is not known, so not @metadata"),
     ("allow any 10.0.0.0/8", {}, "connect 11.0.0.1:80", "to: 11.0.0.1 is not in 10.0.0.0/8"),
     ("allow any 10.0.0.0/8", {}, "connect evil.com:80", "to: the address is not known, so not 10.0.0.0/8"),
     ("allow any @public", {}, "connect evil.com:80", "to: the address is not known, so not @public"),
@@ -114,3 +119,84 @@ def test_destination_and_net_without_words_are_still_explained() -> None:
     assert explain(rules, Request("connect", address=(4, 1)))[0][2] == "to: 0.0.0.1 is not in the net; 0.0.0.1 is not h"
     empty = Policy((Rule(0, "allow", "x", kinds=("connect",), to=()),))
     assert explain(empty, Request("connect"))[0][2] == "to: it lists nothing"
+
+
+# --- a request by URL ---
+
+
+def test_request_that_a_rule_speaks_of_is_one_walk() -> None:
+    rules = policy("allow http a.example", "deny connect")
+    (asked, rows), *rest = walks(rules, ask("http a.example:80"))
+    assert (asked.kind, [matched for _, matched, _ in rows], rest) == ("http", [True], [])
+
+
+def test_request_that_no_rule_speaks_of_is_walked_again_as_its_connection() -> None:
+    rules = policy("allow connect b.example", "deny connect a.example", "allow any")
+    request = ask("http a.example:80", user="ci")
+    first, second = walks(policy("allow connect b.example", "deny connect a.example"), request)
+    assert first == (request, [(first[1][0][0], False, "kind: http is not connect"),
+                               (first[1][1][0], False, "kind: http is not connect")])  # fmt: skip
+    assert (second[0].kind, second[0].host, second[0].port, second[0].user) == ("connect", "a.example", 80, "ci")
+    assert [(matched, why) for _, matched, why in second[1]] == [(False, "to: a.example is not b.example"),
+                                                                (True, "matched")]  # fmt: skip
+    assert explain(rules, request)[-1][0].index == 2
+
+
+def test_nothing_speaks_of_a_request_under_no_rules() -> None:
+    assert [(asked.kind, rows) for asked, rows in walks(Policy(()), ask("http a:1"))] == [("http", []), ("connect", [])]
+
+
+# --- what a person is told of a denial ---
+
+INSIDE = parse_ip("10.0.0.1")
+SHIELDED = "rule rule-1 grants this name no address that is not public (private: true would)"
+NO_MATCH = "no rule matches"
+
+DENIALS = [
+    ("connect a.example:443", {"address": INSIDE}, SHIELDED),
+    ("connect 10.0.0.1:443", {"names": ("x.example", "a.example")}, SHIELDED),
+    ("connect 10.0.0.1:443", {"names": ("x.test", "b.example", "a.example")}, SHIELDED),
+    ("connect sub.b.example:443", {"address": INSIDE}, SHIELDED.replace("rule-1", "rule-2")),
+    ("dns a.example", {"address": INSIDE}, SHIELDED),
+    ("http a.example:443", {"address": INSIDE}, SHIELDED),
+    ("connect a.example:80", {"address": INSIDE}, NO_MATCH),
+    ("connect a.example:443", {"address": INSIDE, "proto": "udp"}, NO_MATCH),
+    ("connect z.example:443", {"address": INSIDE}, NO_MATCH),
+    ("connect 10.0.0.1:443", {}, NO_MATCH),
+    ("connect z.example:443", {}, "no rule matches this name"),
+    ("dns z.example", {}, "no rule matches this name"),
+    ("exec true", {}, NO_MATCH),
+    ("connect secret.example:443", {"address": INSIDE}, "it is a secret"),
+    ("connect other.example:443", {"address": INSIDE}, "rule matched"),
+    ("nonsense a.example", {"address": INSIDE}, "no such kind of request is known"),
+]
+
+
+@pytest.mark.parametrize(("request_", "more", "why"), DENIALS)
+def test_denial_is_worded(request_: str, more: dict[str, object], why: str) -> None:
+    rules = policy(
+        ("deny any secret.example", {"because": "it is a secret"}),
+        ("allow any a.example:443 *.b.example", {"proto": ()}),
+        "log dns,connect *.b.example sub.b.example",
+        "deny any other.example",
+    )
+    rules.rules[1].proto = ("tcp", "")
+    rules.rules[1].to = rules.rules[1].to[:1]  # type: ignore[index]
+    request = ask(request_, **more)
+    decision = decide(rules, request)
+    assert decision.verdict == DENY
+    assert why_denied(rules, request, decision) == why
+
+
+def test_denial_that_no_decision_made_keeps_its_words() -> None:
+    rules = policy("allow connect a.example")
+    request = ask("connect a.example:1", address=INSIDE)
+    assert why_denied(rules, request, Decision(DENY, "hostile-argument", "a host is none")) == "a host is none"
+
+
+def test_denial_stands_whatever_can_be_said_of_it() -> None:
+    rules = policy("allow connect a.example")
+    broken = Request("connect", host="a.example", address=7)  # type: ignore[arg-type]
+    assert why_denied(rules, broken, decide(rules, broken)) == "deciding failed: TypeError"
+    broken.names = 7  # type: ignore[assignment]
+    assert why_denied(rules, broken, Decision(DENY, "default", NO_MATCH)) == NO_MATCH

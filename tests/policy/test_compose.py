@@ -171,6 +171,19 @@ def test_failing_test_says_what_came_and_from_where(tmp_path: Path) -> None:
     assert "'connect a.example:1'}\n" in found
 
 
+def test_request_by_url_is_tested_as_its_connection_and_by_its_name(tmp_path: Path) -> None:
+    """What only an address could grant is not granted by a name: a test may hold a run to that."""
+    path = tmp_path / "a.yaml"
+    path.write_text(
+        "version: 1\nrules: [{log: [dns, connect], to: ['a.example:443', 10.0.0.0/8]}]\ntests:\n"
+        "  - {expect: log, request: 'http GET https://a.example/'}\n"
+        "  - {expect: deny, request: 'http GET http://a.example/'}\n"
+        "  - {expect: deny, request: 'http POST https://evil.example/'}\n"
+        "  - {expect: log, request: 'http GET http://b.example/ at 10.0.0.1'}\n"
+    )
+    assert len(load_policy([path]).rules) == 1
+
+
 def test_unnamed_rule_is_told_once(tmp_path: Path) -> None:
     text = "rules: [{log: dns}]\ntests: [{expect: deny, request: dns a.b}]\n"
     assert "but the rule 'a.yaml:2' says log\n" in refusal(files(tmp_path, a=text)["a"])

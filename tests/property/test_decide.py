@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netguard.core.address import parse_ip
-from netguard.core.decide import decide
-from netguard.core.explain import explain
+from netguard.core.decide import connection_of, decide, withheld
+from netguard.core.explain import explain, walks, why_denied
 from netguard.core.policy import ALLOW, DENY, HOST, LOG, NET, PUBLIC, SELF, SUFFIX, UNIX, Policy, Rule, Target
 from netguard.core.reach import DESTINED, grants
 from netguard.core.request import KINDS, Code, Request
@@ -115,8 +115,8 @@ def test_index_comes_to_what_the_walk_comes_to(policy: Policy, requests: list[Re
         rows = explain(policy, request)
         rule, matched, why = rows[-1] if rows else (None, False, "")
         assert decision.index == (rule.index if matched else -1)
-        assert decision.open is (matched and "addresses decide" in why)
-        assert not why.startswith("deciding failed")
+        assert decision.open is ((matched and "addresses decide" in why) or decision.rule == "connection")
+        assert not decision.why.startswith("deciding failed")
 
 
 @given(policies(), REQUESTS)
@@ -128,10 +128,44 @@ def test_nothing_is_let_through_but_by_a_grant_or_the_default(policy: Policy, re
         assert (decision.verdict != DENY) is grants(policy.rules[decision.index])
     elif request.kind == "audit":
         assert decision.verdict == LOG
+    elif decision.rule == "connection":
+        assert decision.open
+        assert (request.kind, request.address, request.host != "") == ("http", None, True)
+        assert policy.default not in (ALLOW, LOG)
     elif request.kind == "nonsense" or policy.default not in (ALLOW, LOG):
         assert decision.verdict == DENY
     else:
         assert decision.verdict == policy.default
+
+
+@given(policies(), REQUESTS)
+def test_request_by_url_comes_to_a_rule_of_its_own_or_to_its_connection(policy: Policy, request: Request) -> None:
+    request.kind = "http"
+    decision = decide(policy, request)
+    connect = decide(policy, connection_of(request))
+    if decision.rule == "connection":
+        assert (connect.verdict, connect.index) == (DENY, -1)
+        return
+    (_, rows), *rest = walks(policy, request)
+    if not rest:
+        assert decision.index == rows[-1][0].index
+        assert "http" in policy.rules[decision.index].kinds
+    elif connect.index >= 0 or request.address is not None:
+        assert (decision.verdict, decision.rule, decision.index) == (connect.verdict, connect.rule, connect.index)
+    else:
+        assert decision.rule == "default"
+
+
+@given(policies(), REQUESTS)
+def test_denial_has_words_and_names_only_a_rule_that_would_grant(policy: Policy, request: Request) -> None:
+    decision = decide(policy, request)
+    if decision.verdict != DENY:
+        return
+    assert why_denied(policy, request, decision)
+    rule = withheld(policy, request) if decision.rule == "default" else None
+    if rule is not None:
+        rule.private = True
+        assert decide(Policy(policy.rules, policy.default), request).index == rule.index
 
 
 @given(policies(), REQUESTS)
