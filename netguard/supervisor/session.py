@@ -63,9 +63,8 @@ LOOKUPS = {
     "getnameinfo": "socket.getnameinfo",
 }
 
-#: Grants that no rule made: the name is this machine's own; the connection is going to be asked for.
+#: A grant that no rule made: the name is this machine's own.
 LOCAL = Decision(ALLOW, "local", "nothing leaves this machine")
-AWAITED = Decision(ALLOW, "connection", "the connection decides")
 
 
 class Pending:
@@ -112,27 +111,7 @@ class Session:
             request = request_of(question, process, self.context, facts)
         except Malformed as error:
             return self.hostile(to, process, question, str(error))
-        decision = self.http(request) if request.kind == "http" else decide(self.policy, request)
-        return self.settle(to, question, process, request, decision, now)
-
-    def http(self, request: Request) -> Decision:
-        """A request that no rule speaks of takes the verdict of its connection.
-
-        That one is not made yet: what rules say of the name and port holds now, and where only an address could tell,
-        the request goes on to the look-up and the connect, which are decided in their turn.
-        """
-        decision = decide(self.policy, request)
-        if decision.index >= 0:
-            return decision
-        connect = Request(
-            "connect", request.event, host=request.host, names=request.names, address=request.address,
-            port=request.port, proto="tcp", own=request.own, code=request.code, user=request.user, tags=request.tags,
-            process=request.process,
-        )  # fmt: skip
-        decision = decide(self.policy, connect)
-        if decision.verdict == DENY and decision.index < 0 and request.address is None:
-            return AWAITED
-        return decision
+        return self.settle(to, question, process, request, decide(self.policy, request), now)
 
     def hostile(self, to: Peer, process: Process, question: Question, why: str) -> list[Command]:
         """An argument that cannot be read without trusting it is denied, whatever the rules say."""
@@ -180,7 +159,7 @@ class Session:
         done["dns"] = {"answers": answer.addresses[:ANSWERS_A_LINE]}
         self.lease(pending.request.host, answer.addresses, now)
         if none_left:
-            why = Decision(DENY, decision.rule, f"{text}: {decision.why}", decision.index, decision.because)
+            why = Decision(DENY, decision.rule, f"{text}: {decision.why}", decision.index)
             return [*outcome, *self.refuse(task.to, pending.question, pending.process, pending.request, why, answer)]
         return [*outcome, Reply(task.to, task.number, ALLOW, "ok", *answer.fields)]
 
@@ -204,7 +183,10 @@ class Session:
             "dns", request.event, host=request.host, address=address, code=request.code, user=request.user,
             tags=request.tags, process=request.process,
         )  # fmt: skip
-        return decide(self.policy, known)
+        decision = decide(self.policy, known)
+        if decision.verdict == ALLOW or decision.verdict == LOG:
+            return decision
+        return Decision(DENY, decision.rule, self.because(known, decision), decision.index)
 
     def lease(self, host: str, addresses: list[str], now: float) -> None:
         """From now on these addresses are judged by this name too."""
@@ -294,12 +276,20 @@ class Session:
         In a dry run it is on record as what it would have been, and let through: with the `answer` that it was about.
         """
         self.decisions += 1
-        because = decision.because or decision.why
+        because = self.because(request, decision)
         record = self.line(process, question, request, DENY, decision.rule, because)
         if self.dry_run and decision.rule != HOSTILE_RULE:
             record["verdict"], record["would"] = LOG, DENY
             return [Record(record), Reply(to, question.number, LOG, *(("ok", *answer.fields) if answer else ("",)))]
         return [Record(record), Say(record), Reply(to, question.number, DENY, decision.rule, because)]
+
+    def because(self, request: Request, decision: Decision) -> str:
+        """Why something is denied, as a person is told."""
+        if decision.rule != "default":
+            return decision.because or decision.why
+        from netguard.core.explain import why_denied  # for runs that deny nothing
+
+        return why_denied(self.policy, request, decision)
 
     def line(
         self, process: Process, question: Question, request: Request, verdict: str, rule: str, why: str
