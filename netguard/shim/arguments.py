@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 MAX_ARGV = 98_304
 MAX_KNOWN = 1_024
 MAX_TEXT = 16_384
+EBADF = 9
 MAX_HOST = 1_024
 
 
@@ -191,19 +192,18 @@ def program(event: str, args: tuple[object, ...]) -> Act | None:
 
     Then what C would raise is raised here: between our look and C's, another thread could put a program there.
     """
-    path, argv = args[0], args[1]
+    path, argv, env = args
     if type(path) is int:
-        text = readlink(f"/proc/self/fd/{path}")
+        text = opened(path)
     else:
         text = absolute(system_text(path))
-        if "/" in text:
-            present(text, path)
+        present(text, path if event != "os.exec" or env is not None else None)  # `execv` names no file
     return "", "", "", "", clean(text), arguments(argv)
 
 
 def absolute(path: str) -> str:
     """A program's path as the system follows it. The supervisor does not know where the guest has gone since."""
-    return path if path.startswith("/") or "/" not in path else getcwd() + "/" + path
+    return path if path.startswith("/") else getcwd() + "/" + path
 
 
 def present(text: str, path: object) -> None:
@@ -211,7 +211,15 @@ def present(text: str, path: object) -> None:
     try:
         stat(text)
     except OSError as error:
-        raise type(error)(error.errno, error.strerror, path) from None
+        raise type(error)(error.errno, error.strerror, *([] if path is None else [path])) from None
+
+
+def opened(fd: int) -> str:
+    """The path behind a descriptor. Raises the OSError that executing it would end with when it is not open."""
+    try:
+        return readlink(f"/proc/self/fd/{fd}")
+    except OSError:
+        raise OSError(EBADF, "Bad file descriptor", fd) from None
 
 
 def candidates(event: str, args: tuple[object, ...]) -> Act | None:

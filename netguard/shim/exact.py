@@ -3,8 +3,8 @@
 `IntEnum` ports, `str` subclasses and path-like programs are ordinary in honest code. The hook refuses them, since it
 cannot know what C will make of them; so the wrapped functions take a plain copy here and hand that copy on: what is
 judged is what is done. Copies are taken with the C types' own functions (`str.__str__`, `int.__index__`), never with
-a method of the object's. The one exception is a path-like program, whose `__fspath__` is called where C would have
-called it, once, before the hook.
+a method of the object's. The exceptions are a path-like program, whose `__fspath__`, and a number that is no `int`,
+whose `__index__` is called where C would have called it, once, before the hook.
 """
 
 from __future__ import annotations
@@ -36,9 +36,16 @@ def buffer(value: object) -> object:
 
 
 def number(value: object) -> object:
-    """An `int` of any subclass (`bool`, `IntEnum`) as an exact one; anything else as it is."""
-    kind = type(value)
-    return int.__index__(value) if kind is not int and issubclass(kind, int) else value  # type: ignore[arg-type]
+    """An `int` of any subclass (`bool`, `IntEnum`) as an exact one, and what has an `__index__` as what that says now;
+    anything else as it is."""
+    if type(value) is int:
+        return value
+    if not issubclass(type(value), int):
+        try:
+            value = range(value).stop  # type: ignore[call-overload]  # asks `__index__` as C would have, once
+        except (TypeError, ValueError):
+            return value
+    return int.__index__(value)  # type: ignore[arg-type]
 
 
 def pair(value: object) -> object:
@@ -62,7 +69,12 @@ def system(value: object) -> bytes:
 def name(value: object) -> object:
     """A program's path as an exact `str`, `bytes` or descriptor: not turned into bytes, since errors name it."""
     found = number(text(value))
-    return found if type(found) in (str, bytes, int) else text(fspath(value))  # type: ignore[call-overload]
+    if type(found) in (str, bytes, int):
+        return found
+    try:
+        return text(fspath(value))  # type: ignore[call-overload]
+    except TypeError:
+        return value  # for C to refuse, in its own words
 
 
 def items(values: object) -> object:

@@ -15,7 +15,7 @@ import _socket
 from time import perf_counter
 
 from . import exact
-from .arguments import ANY, canonical
+from .arguments import ANY, EBADF, canonical
 from .channel import Lost
 from .hook import Witness
 from .names import INET6, Lookups
@@ -54,7 +54,7 @@ class Addresses:
         host, port = address[0], address[1]
         if type(host) is bytes and host.isascii():
             host = host.decode("ascii")
-        if type(host) is not str or not host or canonical(host) is not None:
+        if type(host) is not str or not host or "\0" in host or canonical(host) is not None:
             return (host, *address[1:])
         if type(port) is not int:
             return (ANY[family], *address[1:])  # an address for C to refuse the port with
@@ -65,8 +65,11 @@ def wrap_connect(name: str, addresses: Addresses, witness: Witness) -> Callable[
     """Returns `connect` or `connect_ex`, which say afterwards how the connection ended and how long it took."""
     original = getattr(_socket.socket, name)
     channel = witness.channel
+    returns = name == "connect_ex"  # the error's number, instead of raising it
 
     def connect(self: _socket.socket, address: object, /) -> object:
+        if returns and _fileno(self) == -1:
+            return EBADF  # the event would raise it
         lines = channel.lines
         lines.seq = "0"
         start = perf_counter()
@@ -140,7 +143,7 @@ def wrap_sendmsg(addresses: Addresses) -> Callable[..., object]:
     def sendmsg(self: _socket.socket, *args: object) -> object:
         if len(args) < 4 or args[3] is None:
             return original(self, *args)
-        return original(self, *args[:3], addresses.exact(self, args[3]))
+        return original(self, *args[:3], addresses.exact(self, args[3]), *args[4:])
 
     return sendmsg
 
