@@ -48,12 +48,14 @@ Options of netguard's stand before the script; everything from the first word th
 """,
     "check": "Ends with 0 when the files can be used, with 1 when not. Findings go to standard output.\n",
     "explain": """\
-The last word is the request, in [the words of a policy's tests](policy.md#tests). Ends with 0 whatever the verdict is:
-the question was answered. It asks the rules as they stand: limits are shown and not charged.
+The last word is the request, in [the words of a policy's tests](policy.md#tests). It asks the rules as they stand:
+limits are shown and not charged. Of a request by URL that no rule speaks of, it shows what its connection comes to;
+where only an address could tell, what its look-up comes to. Ends with 0 whatever the verdict is, for the question was
+answered; with 1 when the files cannot be used, with 2 when the request cannot be read.
 """,
     "compile": """\
 The compiled form loads without a parser. Its SHA-256 is the `policy` in the first line of every trail that was made
-under these rules.
+under these rules. Ends with 0 when it is written, with 1 when the files cannot be used.
 """,
     "verify": "Ends with 0 for a whole trail, with 1 for a broken one, with 2 for a file that cannot be read.\n",
 }

@@ -1,4 +1,15 @@
-"""`netguard check`: is this policy what its author meant? Reads it, runs its tests, says what to look at again."""
+"""Check rule files and run their tests: do they say what their author meant?
+
+  netguard check rules.yaml             a rule file, with all that it includes
+  netguard check base.yaml job.yaml     several, put together as for a run
+  netguard check --strict agent         a pack that is shipped
+
+Errors keep the files from being used. Warnings are worth a second look: a rule
+that never comes to its turn, a grant that rests on what the guest says of
+itself, a list that no rule names. Each is shown with file, line and column.
+
+Ends with 0 when the files can be used, with 1 when not.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +20,11 @@ from netguard.policy.check import ERROR, Finding, check
 from netguard.policy.compose import Composition
 from netguard.policy.schema import VERDICTS
 
-SUMMARY = "read rule files, run their tests, and say what is wrong or doubtful in them"
+SUMMARY = "check rule files and run their tests"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("files", nargs="+", metavar="FILE", help="a rule file, or a pack such as netguard:agent")
+    parser.add_argument("files", nargs="+", metavar="FILE", help="a rule file, or a pack such as agent")
     parser.add_argument("--strict", action="store_true", help="grants that rest on what the guest says are errors")
     parser.add_argument("--default", choices=VERDICTS, help="what happens when no rule matches; overrides the files")
 

@@ -1,4 +1,13 @@
-"""`netguard compile`: the policy in the one form that a guest without a supervisor can load."""
+"""Write the compiled form of rule files: one policy, which loads without a parser.
+
+  netguard compile rules.yaml                       to standard output
+  netguard compile --output job.policy rules.yaml   into a file
+
+The SHA-256 of what is written is the policy's digest, as the first line of
+every trail that was made under these rules gives it.
+
+Ends with 0 when it is written, with 1 when the files cannot be used.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +16,18 @@ import os
 import sys
 
 from netguard.core.compiled import dump
-from netguard.errors import UsageError
+from netguard.errors import PolicyError, UsageError
 from netguard.policy.load import load_policy
 from netguard.policy.schema import VERDICTS
 
-SUMMARY = "write rule files as one compiled policy, which loads without any parser"
+SUMMARY = "write the compiled form of rule files"
+
+#: What a command about rule files ends with when they cannot be used, as `netguard check` does.
+UNUSABLE = 1
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("files", nargs="+", metavar="FILE", help="a rule file, or a pack such as netguard:agent")
+    parser.add_argument("files", nargs="+", metavar="FILE", help="a rule file, or a pack such as agent")
     parser.add_argument("--output", metavar="PATH", help="where to; without it, standard output")
     parser.add_argument("--default", choices=VERDICTS, help="what happens when no rule matches; overrides the files")
 
@@ -34,8 +46,12 @@ def write(text: str, path: str) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write the compiled policy. The SHA-256 of what is written is the policy's digest in every trail."""
-    policy = load_policy(args.files, default=args.default)
+    """Write the compiled policy. Raises PolicyError with exit code 1: the files were asked about and cannot be used."""
+    try:
+        policy = load_policy(args.files, default=args.default)
+    except PolicyError as error:
+        error.exit_code = UNUSABLE
+        raise
     text = dump(policy)
     if args.output is None:
         sys.stdout.write(text)

@@ -1,4 +1,16 @@
-"""`netguard verify FILE`: says whether a trail is whole, or which line is the first that is wrong."""
+"""Check that a trail is whole, or show the first line that is wrong.
+
+  netguard verify trail.jsonl           what a run left
+  netguard verify --live trail.jsonl    while the run still writes
+  netguard verify --json trail.jsonl    for programs
+
+Each line carries the hash of the line before it, so a line that was changed,
+dropped or moved shows. It does not show that somebody rewrote the whole file:
+keep a copy of a line elsewhere, and it pins every line before it.
+
+Ends with 0 for a whole trail, with 1 for a broken one, with 2 for a file that
+cannot be read.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +21,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
-SUMMARY = "check that a trail is whole, or show the first line that is wrong"
+SUMMARY = "check that a trail is whole"
 
 WHOLE, BROKEN, UNREADABLE = 0, 1, 2
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import os
+import subprocess
+import sys
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
-from netguard.commands import check, compile, explain
+from netguard.commands import COMMANDS, check, compile, explain
 from netguard.core.compiled import dump, load
 from netguard.errors import PolicyError, UsageError
 from netguard.policy.load import load_policy
@@ -39,9 +43,20 @@ def run(module: ModuleType, *argv: str) -> int:
     return result
 
 
-@pytest.mark.parametrize("module", [check, compile, explain])
-def test_command_has_a_summary(module: ModuleType) -> None:
-    assert 10 < len(module.SUMMARY) < 80
+@pytest.mark.parametrize("name", COMMANDS)
+def test_command_has_the_summary_of_the_list(name: str) -> None:
+    assert COMMANDS[name] == import_module(f"netguard.commands.{name}").SUMMARY
+
+
+@pytest.mark.parametrize("name", ["check", "compile", "explain", "verify"])
+def test_help_fits_a_screen_and_shows_how_it_is_called(name: str) -> None:
+    command = [sys.executable, "-c", "from netguard.commands import main; main()", name, "--help"]
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    text = subprocess.run(command, env=env, capture_output=True, text=True, check=True).stdout
+    assert len(text.splitlines()) <= 25
+    assert max(map(len, text.splitlines())) <= 80
+    assert text.count(f"  netguard {name} ") >= 2
+    assert "`" not in text
 
 
 def test_check_tells_findings_and_counts(policy: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -90,6 +105,53 @@ def test_explain_ends_with_what_decides(
     assert capsys.readouterr().out.split("\n\n")[1] == ending.format(policy)
 
 
+BY_URL = "No rule speaks of the request itself. Its connection, connect {}:"
+
+
+def test_explain_shows_the_connection_of_a_request_by_url(policy: str, capsys: pytest.CaptureFixture[str]) -> None:
+    run(explain, policy, "http GET https://a.example/x")
+    table, ending = capsys.readouterr().out.split("\n\n")
+    assert table.splitlines()[0] == BY_URL.format("a.example:443")
+    assert table.splitlines()[-1].split() == [">", "log", "a", "matched"]
+    assert ending == f"log: by 'a' at {policy}:4\nat most connections 5/min per run, then deny\n"
+
+
+def test_explain_shows_a_rule_for_requests_alone_apart(policy: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path(policy).write_text("version: 1\nrules: [{log: http, to: b.example, name: b}, {log: connect, name: all}]\n")
+    run(explain, policy, "http http://[2001:db8::1]/")
+    first, second, ending = capsys.readouterr().out.split("\n\n")
+    assert first.splitlines()[-1].split(maxsplit=2) == ["log", "b", "to: 2001:db8::1 is not b.example"]
+    assert second.splitlines()[0] == BY_URL.format("[2001:db8::1]:80")
+    assert ending == f"log: by 'all' at {policy}:2\n"
+
+
+THEN = "then its connection; put an address behind the request to see what it comes to: 'at 127.0.0.1'"
+NEXT = [
+    ("http http://evil.example/", "next, dns evil.example: deny, by the default; it ends there"),
+    ("http http://a.example/", f"next, dns a.example: log, by 'a'\n{THEN}"),
+    (
+        "http http://localhost/",
+        f"next, dns localhost: this machine's own name, looked up without a decision\n{THEN}",
+    ),
+]
+
+
+@pytest.mark.parametrize(("request_text", "then"), NEXT)
+def test_explain_says_what_comes_next_where_only_an_address_can_tell(
+    request_text: str, then: str, policy: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path(policy).write_text("version: 1\nrules: [{log: [dns, connect], to: 'a.example:443', name: a}]\n")
+    run(explain, policy, request_text)
+    told = "allow: no rule speaks of the request; its connection decides, once its address is known"
+    assert capsys.readouterr().out.split("\n\n")[-1] == f"{told}\n{then}\n"
+
+
+def test_explain_says_that_only_the_address_is_in_the_way(policy: str, capsys: pytest.CaptureFixture[str]) -> None:
+    run(explain, policy, "connect a.example:443 at 127.0.0.1")
+    told = "deny: rule a grants this name no address that is not public (private: true would); the default is deny\n"
+    assert capsys.readouterr().out.endswith(told)
+
+
 @pytest.mark.parametrize(
     "request_text", ["connect b.example:443", "exec curl", "connect udp 10.0.0.1:5", "file /" + "x" * 300]
 )
@@ -107,8 +169,17 @@ def test_explain_without_files_asks_the_audit_pack(capsys: pytest.CaptureFixture
 
 
 def test_explain_refuses_what_is_no_request(policy: str) -> None:
-    with pytest.raises(PolicyError, match="did you mean 'connect'"):
+    with pytest.raises(PolicyError, match="did you mean 'connect'") as refused:
         run(explain, policy, "conect x:1")
+    assert refused.value.exit_code == 2
+
+
+@pytest.mark.parametrize(("module", "more"), [(explain, ["dns x.y"]), (compile, [])])
+def test_rules_that_cannot_be_used_end_it_with_1(module: ModuleType, more: list[str], policy: str) -> None:
+    Path(policy).write_text("version: 1\nrules: {}\n")
+    with pytest.raises(PolicyError) as refused:
+        run(module, policy, *more)
+    assert refused.value.exit_code == 1
 
 
 @pytest.mark.parametrize(("text", "lines"), [
