@@ -76,6 +76,12 @@ def main(words: list[str] | None = None) -> int:
         return 130
     except BrokenPipeError:
         return 141  # as a program that SIGPIPE ended: whoever read our output has gone
+    except Exception:  # noqa: BLE001  # a fault of ours must not look like the guest's exit status
+        import traceback
+
+        traceback.print_exc()
+        print("netguard: this is a fault in netguard itself; please report it with the lines above", file=sys.stderr)
+        return 125 if first == "run" else 2
 
 
 def run(name: str, words: list[str]) -> int:

@@ -82,6 +82,9 @@ def run(args: Namespace) -> int:
     except NetguardError as error:
         tell_status(args.status_fd, f"netguard {error.slug} {error.exit_code}")
         raise
+    except Exception:
+        tell_status(args.status_fd, "netguard fault 125")
+        raise
     tell_status(args.status_fd, f"guest {end.what} {end.value}")
     return status
 

@@ -75,7 +75,7 @@ def shim_start(turns: int, folder: Path) -> bool:
     assert keeper.stdout is not None
     assert keeper.stdin is not None
     text = keeper.stdout.readline()
-    found = {name: text.partition(f"'{name}': '")[2].partition("'")[0] for name in ("PYTHONPATH", "NETGUARD_CHANNEL")}
+    found = {name: text.partition(f"'{name}': '")[2].partition("'")[0] for name in ("PYTHONPATH", "NETGUARD_CHANNEL", "NETGUARD_RUN")}
 
     def start(command: list[str]) -> float:
         env = {**os.environ, **found} if command[-1] == "1" else dict(os.environ)
