@@ -22,6 +22,9 @@ ARGUMENTS = 9
 #: Kinds whose object is a network destination.
 NETWORK = ("connect", "http", "listen")
 
+#: What stands for an act whose argument could not be read without trusting the guest: its line describes nothing.
+UNREADABLE = "(unreadable)"
+
 
 def network_subject(record: Record) -> tuple[object, ...]:
     """(name or "", address if there is no name, port, protocol): a name with many addresses is one destination."""
@@ -29,29 +32,29 @@ def network_subject(record: Record) -> tuple[object, ...]:
     host = dst.get("host")
     proto = dst.get("proto")
     if proto == "unix":
-        return "", dst.get("path") or host or dst.get("asked"), None, proto
+        return "", dst.get("path") or host or dst.get("asked") or "", None, proto
     if not dst:
-        http = record["http"]
-        return http.get("host") or "", "", {"http": 80, "https": 443}.get(http.get("scheme")), "tcp"
+        http = record.get("http") or {}
+        return http.get("host") or "", "", {"http": 80, "https": 443}.get(str(http.get("scheme"))), "tcp"
     return host or "", "" if host else dst.get("ip") or dst.get("asked"), dst.get("port"), proto
 
 
 def dns_subject(record: Record) -> tuple[object, ...]:
     """(name,)"""
-    dns = record.get("dns") or record["dst"]
+    dns = record.get("dns") or record.get("dst") or {}
     return (dns.get("name") or dns.get("host") or dns.get("asked"),)
 
 
 def exec_subject(record: Record) -> tuple[object, ...]:
     """(program, first argument): `git clone` and `git push` are two things, a thousand `git clone …` are one."""
-    child = record["exec"]
+    child = record.get("exec") or {}
     argv = child.get("argv")
     return child.get("program"), argv[1] if argv and len(argv) > 1 else ""
 
 
 def file_subject(record: Record) -> tuple[object, ...]:
     """(path,) of a credential file."""
-    return (record["file"].get("path"),)
+    return ((record.get("file") or {}).get("path"),)
 
 
 def native_subject(record: Record) -> tuple[object, ...]:
@@ -82,11 +85,14 @@ SUBJECTS: dict[object, Callable[[Record], tuple[object, ...]]] = {
 def subject_text(kind: str, subject: tuple[object, ...]) -> str:
     """What a record is about, as one raw text: not yet safe to print."""
     if kind not in NETWORK:
-        return " ".join(str(part) for part in subject if part not in (None, ""))
+        return " ".join(str(part) for part in subject if part not in (None, "")) or UNREADABLE
     host, address, port, proto = subject
     if proto == "unix":
-        return f"unix:{address}"
-    name = str(host or address or "?")
+        return f"unix:{address or '(unnamed)'}"
+    name = str(host or address or "")
+    if not name:
+        # A family of sockets that has no addresses of ours is known by its number: `family-17` is AF_PACKET.
+        return str(proto).replace("-", " ", 1) if proto not in (None, "", "tcp", "udp") else UNREADABLE
     if not host and ":" in name and port is not None:
         name = f"[{name}]"
     text = name if port is None else f"{name}:{port}"
@@ -94,15 +100,15 @@ def subject_text(kind: str, subject: tuple[object, ...]) -> str:
 
 
 def full_text(record: Record) -> str:
-    """What one record is about, raw, a command with more of its arguments. "?" for what is no readable record."""
+    """What one record is about, raw, a command with more of its arguments. Total on any record."""
     kind = record.get("kind")
     try:
-        if kind != "exec":
-            return subject_text(str(kind), SUBJECTS[kind](record))
-        child = record["exec"]
-        return " ".join([str(child["program"]), arguments_text(record)]).rstrip(" ")
+        subject = SUBJECTS[kind](record)
+        if kind == "exec" and subject[0]:
+            return f"{subject[0]} {arguments_text(record)}".rstrip(" ")
+        return subject_text(str(kind), subject)
     except (KeyError, TypeError, AttributeError, ValueError):
-        return "?"
+        return UNREADABLE
 
 
 def alarm_text(record: Record) -> str:
@@ -123,12 +129,16 @@ def arguments_text(record: Record) -> str:
 
 def code_text(record: Record) -> str:
     """Where in the guest's code it came from, `script.py:12 upload`, raw; "" if nobody said."""
+    return " ".join(part for part in code_parts(record) if part)
+
+
+def code_parts(record: Record) -> tuple[str, str]:
+    """`script.py:12` and the function, raw; "" for what nobody said, and for a function that is the whole script."""
     code = record.get("code")
     if not isinstance(code, dict) or not code.get("file"):
-        return ""
+        return "", ""
     file = str(code["file"])
     # The last part of a path, on any system's spelling of it.
     name = file.replace("\\", "/").rpartition("/")[2] or file
     line, func = code.get("line"), code.get("func")
-    place = f"{name}:{line}" if line else name
-    return f"{place} {func}" if func and func != "<module>" else place
+    return f"{name}:{line}" if line else name, str(func) if func and func != "<module>" else ""

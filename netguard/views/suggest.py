@@ -11,7 +11,7 @@ from netguard.core.address import canonical_host, format_ip, parse_ip, special
 from netguard.core.reach import is_localhost, shielded
 from netguard.policy.target import BadTarget, parse_target
 from netguard.views.subject import subject_text
-from netguard.views.summary import LONG, Group, Tally, plural
+from netguard.views.summary import LONG, NO_RULES, Group, Tally, plural
 from netguard.views.text import plain
 
 TYPE_CHECKING = False
@@ -34,7 +34,6 @@ include: ["netguard:metadata"]
 #: What stands above a rule, by its kinds and flags.
 SAYS: dict[tuple[tuple[str, ...], tuple[str, ...]], str] = {
     (("dns", "connect"), ()): "Names, with the ports that were reached.",
-    (("dns", "connect", "http"), ()): "Names, with the ports that were reached and asked for by URL.",
     (("dns",), ()): "Names that were looked up and never connected to.",
     (("any",), ()): "Its own sockets, where only this machine can reach them.",
     (("listen",), ()): "What it listened on, for others to reach.",
@@ -92,7 +91,8 @@ class Seen:
     kinds:   by destination ("name:port", "address:port"), the kinds it was seen in.
     private: names that were seen to lead to special addresses.
     ports:   ports it listened on, 0 for one that the system chose.
-    own:     whether it listened where only this machine can reach it.
+    own:     whether it listened where only this machine can reach it, or reached what it listens on.
+    told:    the trail says of each destination whether it is the run's own.
     strange: groups that no rule can name exactly.
     """
 
@@ -104,12 +104,17 @@ class Seen:
         self.strange: list[Group] = []
         self.ports = {group.subject[2] for group in groups if group.kind == "listen"}
         self.own = False
+        self.told = any(group.own for group in groups)
         for group in groups:
             if group.kind in PLACES and not (exact(group) and PLACES[group.kind](self, group)):
                 self.strange.append(group)
 
-    def is_own(self, host: str, port: object) -> bool:
-        """Is it, by all that is known, what the run listens on itself? The trail does not say whose a port is."""
+    def is_own(self, group: Group) -> bool:
+        """Is it what the run listens on itself? Where the trail does not say, by all that is known."""
+        if self.told:
+            return group.own
+        host, other, port, _ = group.subject
+        host = str(host or other)
         address = parse_ip(host)
         if not (is_localhost(host) if address is None else is_loopback(address)):
             return False
@@ -124,7 +129,7 @@ class Seen:
 
     def lookup(self, group: Group) -> bool:
         """dns: a name, or an address asked for its name."""
-        name = str(group.subject[0])
+        name = str(group.subject[0] or "")
         host = canonical_host(name)
         if host is None:
             address = parse_ip(name)
@@ -138,10 +143,11 @@ class Seen:
     def reach(self, group: Group) -> bool:
         """connect and http: a unix socket, a name with its port, or an address that has no name."""
         host, other, port, proto = group.subject
+        if self.is_own(group):
+            self.own = self.own or group.own
+            return True
         if proto == "unix":
             return self.put((("connect",), (), "to"), f"unix:{other}")
-        if self.is_own(str(host or other), port):
-            return True
         name = canonical_host(str(host)) if host else None
         if name is None:
             return self.reach_address(group, str(host or other), port, proto)
@@ -185,9 +191,9 @@ class Seen:
         shapes: dict[Shape, dict[str, None]] = {}
         for (name, text), kinds in self.kinds.items():
             if "connect" in kinds:
-                kinds |= {"dns"}
+                kinds = {"dns", "connect"}  # a request by URL takes the verdict of its connection
             shapes.setdefault(self.shape(name, kinds), {})[text] = None
-        looked_up = {name for (name, _), kinds in self.kinds.items() if "dns" in kinds}
+        looked_up = {name for (name, _), kinds in self.kinds.items() if "connect" in kinds}
         for name in self.names:
             if name not in looked_up:
                 shapes.setdefault(self.shape(name, {"dns"}), {})[name] = None
@@ -292,7 +298,11 @@ def left_out(tally: Tally, strange: list[Group]) -> list[str]:
     more = sum(group.count for group in tally.others.values() if not group.denied)
     if more:
         lines.append(f"# Missing here, because the count had no more room: {plural(more, 'decision')}.\n")
-    silent = {rule: count for (word, rule), count in tally.counted.items() if word == "allowed"}
+    allowed = [(rule, count) for (word, rule), count in tally.counted.items() if word == "allowed"]
+    silent = {rule: count for rule, count in allowed if rule not in NO_RULES}
+    unnamed = silent.pop("default", 0)
+    if unnamed:
+        lines.append(f"# Missing here, because the default let it through silently: {plural(unnamed, 'act')}.\n")
     if silent:
         rules = ", ".join(sorted(plain(name, 100, utf8=False) for name in silent)[:NAMED])
         lines.append(

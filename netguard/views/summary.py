@@ -6,7 +6,7 @@ does, and a flood of one sort of act cannot push another sort out of the table.
 
 from __future__ import annotations
 
-from netguard.views.subject import ALARMS, NETWORK, SUBJECTS, alarm_text, arguments_text, code_text, subject_text
+from netguard.views.subject import ALARMS, NETWORK, SUBJECTS, alarm_text, arguments_text, code_parts, subject_text
 from netguard.views.table import BOLD, GREEN, RED, YELLOW, Row, Table
 from netguard.views.text import plain
 
@@ -29,6 +29,10 @@ MOST = 2**63
 ROWS, ROWS_FOR_THE_REST, ROWS_OF_COUNTS = 20, 8, 8
 
 OTHERS = "(others)"
+
+#: Names in count lines that are no rule's, with the kind and the words that stand for them in the table.
+NO_RULES = {"connection": ("http", "(its connection decided)"), "local": ("dns", "(stays on this machine)")}
+UNTOLD = ("", "(no line of its own)")
 NOTHING: dict[str, Any] = {}
 
 #: (verdict, would it have been denied) -> word, colour, place in the table.
@@ -53,9 +57,12 @@ if TYPE_CHECKING:
 
 
 class Group:
-    """All records of one (kind, verdict, rule, subject): how many, and what the first of them said."""
+    """All records of one (kind, verdict, rule, subject): how many, and what the first of them said.
 
-    __slots__ = ("addresses", "argv", "code", "count", "kind", "rule", "subject", "verdict", "would")
+    own: each of them was about a socket that the run itself listens on, as the kernel says.
+    """
+
+    __slots__ = ("addresses", "argv", "code", "count", "kind", "own", "rule", "subject", "verdict", "would")
 
     def __init__(self, key: Key, record: Record) -> None:
         self.kind = str(key[0])
@@ -64,7 +71,9 @@ class Group:
         self.rule = str(key[3] or "")
         self.subject = key[4:]
         self.count = 0
-        self.code = code_text(record)[:LONG]
+        place, function = code_parts(record)
+        self.code = place[-LONG:], function[:LONG]
+        self.own = self.kind in NETWORK
         self.addresses: list[str] = []
         self.argv = arguments_text(record)[:LONG] if self.kind == "exec" else ""
 
@@ -108,9 +117,12 @@ class Tally:
     groups:   by key, in the order of their first record.
     counted:  acts without a line of their own, by verdict and rule.
     dry_run:  nothing is denied; also learnt from records that say what they would have been.
+    blind:    the program that was run is no Python, so nothing of its own was seen.
     """
 
-    __slots__ = ("alerts", "alerts_more", "counted", "dry_run", "groups", "lookups", "others", "rooms", "unreadable")
+    __slots__ = (
+        "alerts", "alerts_more", "blind", "counted", "dry_run", "groups", "lookups", "others", "rooms", "unreadable",
+    )  # fmt: skip
 
     def __init__(self, dry_run: bool = False) -> None:
         self.groups: dict[Key, Group] = {}
@@ -122,6 +134,7 @@ class Tally:
         self.alerts_more = 0
         self.unreadable = 0
         self.dry_run = dry_run
+        self.blind = False
 
     def add(self, record: Record) -> None:
         """One record more. Total: what cannot be read as a record is counted as such."""
@@ -139,7 +152,9 @@ class Tally:
             if kind == "dns":
                 self.await_answers(group, record)
             elif kind in NETWORK:
-                address = record.get("dst", NOTHING).get("ip")
+                dst = record.get("dst") or NOTHING
+                group.own = group.own and dst.get("own") is True
+                address = dst.get("ip")
                 if address is not None and address not in group.addresses:
                     group.learn(address)
         except (KeyError, TypeError, AttributeError, ValueError, OverflowError):
@@ -184,6 +199,8 @@ class Tally:
             counts = record["counts"] if "counts" in record else {record["rule"]: record["n"]}
             for rule, count in counts.items():
                 self.count(word, str(rule)[:LONG], int(count))
+        elif kind == "coverage":
+            self.blind = self.blind or str(record.get("hooks")).startswith("off")
         elif kind in ALARMS:
             self.alarm(record)
 
@@ -236,11 +253,11 @@ class Tally:
         room = ROWS - min(len(rest), ROWS_FOR_THE_REST)
         silent = sorted(self.counted.items(), key=lambda item: -item[1])
         more = len(silent) - ROWS_OF_COUNTS
-        counts = [Row(word, GREEN, "", "(no line of its own)", "", n, rule, "", False) for (word, rule), n in silent]
+        counts = [silent_row(word, rule, count) for (word, rule), count in silent[:ROWS_OF_COUNTS]]
         return [
             folded(denied, room),
             folded(rest, ROWS - min(len(denied), room)),
-            (counts[:ROWS_OF_COUNTS], f"{plural(more, 'more rule')} with acts that left no line" if more > 0 else ""),
+            (counts, f"{plural(more, 'more rule')} with acts that left no line" if more > 0 else ""),
         ]
 
     def totals(self) -> str:
@@ -258,9 +275,17 @@ class Tally:
         if silent:
             parts.append(f"{silent:,} allowed silently")
         total = silent + sum(sums.values())
+        if not total and self.blind:
+            return "no decisions: nothing was watched but the Python in it, and that asked for nothing"
         if not total:
             return "no decisions: nothing asked for the network, a program or a credential file"
         return f"{plural(total, 'decision')}: {', '.join(parts)}"
+
+
+def silent_row(word: str, rule: str, count: int) -> Row:
+    """What one rule let through without lines."""
+    kind, text = NO_RULES.get(rule, UNTOLD)
+    return Row(word, GREEN, kind, text, "", count, "" if kind else rule, ("", ""), False)
 
 
 def short(part: object) -> object:

@@ -1,4 +1,9 @@
-"""Rows that fit a terminal: columns shrink, then drop; guest text is made plain here, once, as it becomes a cell."""
+"""Rows that fit a terminal: columns shrink, then drop; guest text is made plain here, once, as it becomes a cell.
+
+How the width is shared. Verdict, kind and count are short and always whole. The other three begin with the least that
+says anything (for the code line: file and line), and what is left of the terminal is handed out in the order of `MORE`.
+A function's name is shown whole or not at all, so its column asks for no more than the longest that fits.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +18,16 @@ RED, GREEN, YELLOW, BOLD, DIM, OFF = "\x1b[31m", "\x1b[32m", "\x1b[33m", "\x1b[1
 #: Column names, over the row's own order.
 HEAD = ("verdict", "kind", "destination", "count", "rule", "asked by")
 DESTINATION, COUNT, RULE, CODE = 2, 3, 4, 5
-#: No column but the destination's is wider than this, however much room there is.
-WIDEST = {RULE: 24, CODE: 32}
-#: When room is short, columns shrink in this order, down to what each needs to say anything: 80 columns hold a
-#: destination of 24, a rule of 8 and a code line of 18.
-SHRINK = {DESTINATION: 24, CODE: 14, RULE: 7}
-#: On a terminal too narrow for even that, these go, in this order, and the destination takes what is left.
-DROP = (CODE, RULE)
+#: The least of each column that may be cut.
+LEAST = {DESTINATION: 20, RULE: 10, CODE: 12}
+#: What file and line may ask for where they are too long to be shown whole.
+PLACE = 18
+#: Who gets the rest, in this order, and up to how many columns; None: all it can use. A destination first asks for what
+#: the network's rows need, because a name or an address that is cut says less than a command that is.
+MORE = ((RULE, 16), (CODE, 20), (DESTINATION, 32), (RULE, 32), (CODE, 44), (DESTINATION, None))
+#: On a terminal too narrow for the least and so many columns more, these go, in this order: where the code line would
+#: have both its neighbours cut, it is worth less than they are.
+DROP = ((CODE, 6), (RULE, 0))
 GAP = 2
 
 
@@ -27,13 +35,23 @@ class Row:
     """One line of the table, raw.
 
     extra: shown behind the destination if there is room for both (the address behind a name).
+    code:  file with line, and the function, shown if there is room for both.
     tail:  a destination that is too long loses its beginning, not its end.
     """
 
     __slots__ = ("code", "count", "extra", "ink", "kind", "rule", "tail", "text", "verdict")
 
     def __init__(
-        self, verdict: str, ink: str, kind: str, text: str, extra: str, count: int, rule: str, code: str, tail: bool
+        self,
+        verdict: str,
+        ink: str,
+        kind: str,
+        text: str,
+        extra: str,
+        count: int,
+        rule: str,
+        code: tuple[str, str],
+        tail: bool,
     ) -> None:
         self.verdict = verdict
         self.ink = ink
@@ -47,7 +65,8 @@ class Row:
 
     def cells(self) -> tuple[str, ...]:
         """Raw text of each column, in the order of HEAD."""
-        return self.verdict, self.kind, self.text + self.extra, f"{self.count:,}", self.rule, self.code
+        code = " ".join(part for part in self.code if part)
+        return self.verdict, self.kind, self.text + self.extra, f"{self.count:,}", self.rule, code
 
 
 class Table:
@@ -92,7 +111,9 @@ class Table:
             if not width:
                 continue
             if column == DESTINATION:
-                text = self.cell(self.destination(row, width), width, row.tail)
+                text = self.cell(text if self.fits(text, width) else row.text, width, row.tail)
+            elif column == CODE:
+                text = self.cell(text if self.fits(text, width) else row.code[0], width, True)  # the line is at the end
             elif column == COUNT:
                 text = text.rjust(width)
             else:
@@ -100,10 +121,13 @@ class Table:
             cells.append(self.paint(text, row.ink) if column == 0 else text)
         self.lines.append((" " * GAP).join(cells).rstrip(" ") + "\n")
 
-    def destination(self, row: Row, width: int) -> str:
-        """The destination with the address behind it, or without if both do not fit."""
-        both = row.text + row.extra
-        return both if columns_of(plain(both, utf8=self.utf8)) <= width else row.text
+    def columns(self, text: str) -> int:
+        """Columns of raw text, no more than the terminal has."""
+        return columns_of(plain(text, self.width, utf8=self.utf8))
+
+    def fits(self, text: str, width: int) -> bool:
+        """Whether raw text can be shown whole."""
+        return columns_of(plain(text, utf8=self.utf8)) <= width
 
     def cell(self, text: str, width: int, tail: bool = False) -> str:
         """Raw text made plain, cut and filled up to `width` columns."""
@@ -114,16 +138,24 @@ class Table:
         """Columns for each cell, 0 for one that is left out; [] if there are no rows."""
         if not rows:
             return []
-        columns = zip(HEAD, *(row.cells() for row in rows), strict=True)
-        widths = [max(columns_of(plain(text, self.width, utf8=self.utf8)) for text in column) for column in columns]
-        for column, widest in WIDEST.items():
-            widths[column] = min(widths[column], widest)
-        for column in DROP:
-            if least(widths) > self.width:
+        cells = [[self.columns(text) for text in row.cells()] for row in rows]
+        wanted = [max(column) for column in zip([len(name) for name in HEAD], *cells, strict=True)]
+        widths = [min(width, LEAST.get(column, width)) for column, width in enumerate(wanted)]
+        for column, spare in DROP:
+            if total(widths) + spare > self.width:
                 widths[column] = 0
-        for column, least_width in SHRINK.items():
-            over = total(widths) - self.width
-            widths[column] = min(widths[column], max(least_width, widths[column] - over))
+        wishes = {
+            RULE: [wanted[RULE]],
+            CODE: [row[CODE] for row in cells] + [min(PLACE, self.columns(row.code[0])) for row in rows],
+            DESTINATION: [self.columns(row.text) for row in rows if row.tail],
+        }
+        for column, most in MORE:
+            room = widths[column] + max(0, self.width - total(widths))
+            if most is None:
+                widths[column] = min(room, wanted[column])
+            elif widths[column]:
+                wish = best(wishes[column], min(most, room), whole=column == CODE)
+                widths[column] = max(widths[column], wish)
         # What is too wide even now has only the destination left to give.
         widths[DESTINATION] -= max(0, total(widths) - self.width)
         return widths
@@ -135,6 +167,6 @@ def total(widths: list[int]) -> int:
     return sum(shown) + GAP * (len(shown) - 1)
 
 
-def least(widths: list[int]) -> int:
-    """Columns that a row takes when all that may shrink has shrunk."""
-    return total([min(width, SHRINK.get(column, width)) for column, width in enumerate(widths)])
+def best(wishes: list[int], room: int, *, whole: bool) -> int:
+    """The most that the room can be used for; whole: by a cell that fits into it."""
+    return max([wish for wish in wishes if wish <= room], default=0) if whole else min(room, max(wishes, default=0))

@@ -38,7 +38,15 @@ METADATA = DENIED[0]
             line("audit", "deny", "guard", event="sys.addaudithook"),
             "netguard: denied audit sys.addaudithook — a rule denies it (rule guard)",
         ),
-        ({"kind": "dns", "verdict": "deny"}, "netguard: denied dns ? — no rule matches (default deny)"),
+        ({"kind": "dns", "verdict": "deny"}, "netguard: denied dns (unreadable) — no rule matches (default deny)"),
+        (
+            line("connect", "deny", "hostile-argument", why="a host that is no exact text", event="socket.connect"),
+            "netguard: denied connect (unreadable) — a host that is no exact text (rule hostile-argument)",
+        ),
+        (
+            line("connect", "deny", "r", dst={"proto": "family-17"}, because="no raw sockets"),
+            "netguard: denied connect family 17 — no raw sockets (rule r)",
+        ),
     ],
 )
 def test_denial_says_what_why_and_where(record: Record, said: str) -> None:

@@ -168,6 +168,51 @@ def test_own_sockets_are_granted_as_such_and_not_by_ports_that_change(tmp_path: 
     assert verdict(policy, connect("", "127.0.0.1", 5432)) == "allow"
 
 
+def owned(record: Record, own: bool = True) -> Record:
+    """As netguard writes it: a destination that the run itself listens on says so."""
+    return {**record, "dst": {**record["dst"], **({"own": True} if own else {})}}
+
+
+def test_own_sockets_are_those_that_the_trail_calls_so(tmp_path: Path) -> None:
+    records = [
+        owned(listen("127.0.0.1", 0)),
+        owned(connect("", "127.0.0.1", 41234)),
+        owned(unix("/tmp/pymp-x/listener")),
+        connect("", "127.0.0.1", 45678),
+        owned(connect("", "127.0.0.1", 50000)),
+        connect("", "127.0.0.1", 50000),
+    ]
+    text = suggest(records)
+    assert "41234" not in text
+    assert "pymp" not in text
+    policy = loaded(text, tmp_path)
+    assert verdict(policy, connect("", "127.0.0.1", 45678)) == "allow"
+    assert verdict(policy, connect("", "127.0.0.1", 50000)) == "allow"
+    assert verdict(policy, connect("", "127.0.0.1", 41234)) == "deny"
+    assert decide(policy, Request("connect", path="/tmp/pymp-y/other", proto="unix", own=True)).verdict == "allow"
+
+
+def test_own_sockets_are_granted_where_only_the_reaching_was_seen(tmp_path: Path) -> None:
+    policy = loaded(suggest([owned(connect("", "127.0.0.1", 41234))]), tmp_path)
+    own = Request("connect", address=parse_ip("127.0.0.1"), port=40000, proto="tcp", own=True)
+    assert decide(policy, own).verdict == "allow"
+
+
+def test_requests_by_url_need_no_more_than_their_connection(tmp_path: Path) -> None:
+    record = line("http", "log", dst={"host": "a.example", "port": 443, "proto": "tcp"})
+    text = suggest([dns("a.example"), connect("a.example", "93.184.216.34", 443), record])
+    assert "  - allow: [dns, connect]\n" in text
+    assert "http" not in text
+    assert verdict(loaded(text, tmp_path), record) == "allow"
+
+
+def test_only_rules_are_said_to_be_kept() -> None:
+    text = suggest([{"kind": "count", "counts": {"connection": 4, "local": 1, "default": 3, "mine": 2}}])
+    assert "# Missing here, because the default let it through silently: 3 acts.\n" in text
+    assert text.endswith("# Keep these rules as well, which let 2 acts through silently: mine.\n")
+    assert "Keep" not in suggest([{"kind": "count", "counts": {"connection": 4}}])
+
+
 def test_loopback_services_of_others_are_listed(tmp_path: Path) -> None:
     policy = loaded(suggest([connect("", "127.0.0.1", 41234)]), tmp_path)
     assert verdict(policy, connect("", "127.0.0.1", 41234)) == "allow"
@@ -204,6 +249,12 @@ def test_kinds_that_can_only_be_granted_whole_stay_comments() -> None:
         connect("host.123", "93.184.216.34", 80),
         connect("", "not an address", 80),
         line("connect", "log", dst={"proto": "packet"}),
+        line("connect", "log", dst={"proto": "family-17"}),
+        line("connect", "log", dst={"proto": "unix"}),
+        line("connect", "log"),
+        line("http", "log"),
+        line("exec", "log"),
+        line("dns", "log"),
         connect("@loopback", "127.0.0.1", 80),
         connect("*", "127.0.0.1", 80),
         connect("", "10.0.0.0/8", 80),

@@ -9,23 +9,23 @@ import pytest
 
 from netguard.views.summary import ADDRESSES, LOOKUPS, ROOM, ROWS, Tally
 from netguard.views.text import columns_of
-from tests.views.runs import AUDIT_RUN, DRY_RUN, Record, connect, dns, hostile_record, line, started
+from tests.views.runs import AUDIT_RUN, DRY_RUN, Record, code, connect, dns, hostile_record, line, started
 
 TRAIL = "/home/ci/.local/state/netguard/01JD/trail.jsonl"
 
 AUDIT_80 = """\
-verdict  kind     destination               count  rule         asked by
-denied   connect  169.254.169.254:80            1  metadata     agent.py:41 fet…
-denied   dns      paste.evil.example            1  default      agent.py:55 Exf…
-denied   exec     curl -s http://evil.exa…      1  no-shell     agent.py:63
-logged   connect  api.openai.com:443            3  audit        agent.py:12 ask
-logged   exec     git clone ...                 2  audit        agent.py:60 sou…
-logged   dns      pypi.org                      1  audit        agent.py:8 index
-logged   connect  pypi.org:443                  1  audit        agent.py:8 index
-logged   dns      api.openai.com                1  audit        agent.py:12 ask
-logged   listen   127.0.0.1:8000                1  audit        agent.py:70 ser…
-allowed           (no line of its own)      1,240  own-sockets
-allowed           (no line of its own)          3  pypi
+verdict  kind     destination            count  rule         asked by
+denied   connect  169.254.169.254:80         1  metadata     agent.py:41
+denied   dns      paste.evil.example         1  default      agent.py:55
+denied   exec     curl -s http://evil.…      1  no-shell     agent.py:63
+logged   connect  api.openai.com:443         3  audit        agent.py:12 ask
+logged   exec     git clone ...              2  audit        agent.py:60 sources
+logged   dns      pypi.org                   1  audit        agent.py:8 index
+logged   connect  pypi.org:443               1  audit        agent.py:8 index
+logged   dns      api.openai.com             1  audit        agent.py:12 ask
+logged   listen   127.0.0.1:8000             1  audit        agent.py:70 serve
+allowed           (no line of its own)   1,240  own-sockets
+allowed           (no line of its own)       3  pypi
 netguard: 1,255 decisions: 9 logged, 3 denied, 1,243 allowed silently
 trail: /home/ci/.local/state/netguard/01JD/trail.jsonl
 check: netguard verify /home/ci/.local/state/netguard/01JD/trail.jsonl
@@ -193,6 +193,83 @@ def test_native_code_is_named_by_what_is_known_of_it() -> None:
         ]
     ).render(80, False)
     assert all(word in text for word in ("/usr/lib/libc.so.6", " system ", "ctypes.dlsym", "gc.get_objects"))
+
+
+@pytest.mark.parametrize("kind", ["dns", "connect", "http", "listen", "exec", "file"])
+def test_denial_of_what_could_not_be_read_is_a_denial(kind: str) -> None:
+    """Its line describes nothing, because nothing in it could be trusted."""
+    counted = tally([line(kind, "deny", "hostile-argument", why="no exact text")] * 2)
+    text = counted.render(80, False)
+    assert text.splitlines()[1].split() == ["denied", kind, "(unreadable)", "2", "hostile-argument"]
+    assert text.splitlines()[2] == "netguard: 2 decisions: 2 denied"
+    assert len(text.splitlines()) == 3
+
+
+@pytest.mark.parametrize(
+    ("dst", "shown"),
+    [
+        ({"proto": "family-17"}, "family 17"),
+        ({"proto": "udp"}, "(unreadable)"),
+        ({"proto": "unix"}, "unix:(unnamed)"),
+        ({"proto": "unix", "path": "@bus"}, "unix:@bus"),
+    ],
+)
+def test_destination_without_an_address_is_named_by_what_it_is(dst: dict[str, str], shown: str) -> None:
+    assert f" {shown} " in tally([line("connect", "log", dst=dst)]).render(80, False)
+
+
+def test_denied_event_is_named() -> None:
+    row = tally([line("audit", "deny", "guard", event="sys.addaudithook")]).render(80, False).splitlines()[1]
+    assert row.split() == ["denied", "audit", "sys.addaudithook", "1", "guard"]
+
+
+def test_program_that_is_no_python_is_not_said_to_have_asked_for_nothing() -> None:
+    python = {"kind": "coverage", "event": "run", "hooks": "asked for"}
+    other = {"kind": "coverage", "event": "run", "hooks": "off: not Python; what it starts is asked for"}
+    child = {"kind": "coverage", "event": "process", "hooks": "on"}
+    assert tally([python]).totals() == "no decisions: nothing asked for the network, a program or a credential file"
+    blind = "no decisions: nothing was watched but the Python in it, and that asked for nothing"
+    assert tally([other]).totals() == blind
+    assert tally([other, child]).totals() == blind
+    assert tally([other, dns("a.example")]).totals() == "1 decision: 1 logged"
+
+
+def test_grants_that_are_no_rules_are_told_in_words() -> None:
+    text = tally([{"kind": "count", "counts": {"connection": 4, "local": 2, "mine": 1}}]).render(80, False)
+    assert [row.split(maxsplit=2)[:3] for row in text.splitlines()[1:4]] == [
+        ["allowed", "http", "(its connection decided)      4"],
+        ["allowed", "dns", "(stays on this machine)       2"],
+        ["allowed", "(no", "line of its own)          1  mine"],
+    ]
+    assert "7 decisions: 7 allowed silently" in text
+
+
+LONG_NAMES = [
+    connect("docs.internal.example", "192.0.2.1", 8000, rule="documentation-server", code=code(19, "fetch")),
+    started("/usr/bin/curl", "-fsS", "http://docs.internal.example:8000/helper.sh", verdict="deny", rule="no-programs",
+            code=code(141, "install_every_helper_there_is")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("width", "rows"),
+    [
+        (60, ["denied   exec     /usr/bin/curl -fsS …      1  no-programs",
+              "logged   connect  …ternal.example:8000      1  documentatio…"]),
+        (80, ["denied   exec     /usr/bin/curl -fsS htt…      1  no-programs       agent.py:141",
+              "logged   connect  ….internal.example:8000      1  documentation-s…  agent.py:19"]),
+        (100, ["denied   exec     /usr/bin/curl -fsS http://docs.in…      1  no-programs           agent.py:141",
+               "logged   connect  docs.internal.example:8000              1  documentation-server  agent.py:19 fetch"]),
+    ],
+)  # fmt: skip
+def test_width_goes_where_it_says_most(width: int, rows: list[str]) -> None:
+    """A rule's name and the code's line before the end of a command; a function whole or not at all."""
+    assert tally(LONG_NAMES).render(width, False).splitlines()[1:3] == rows
+
+
+def test_line_of_code_outlives_the_name_of_its_file() -> None:
+    record = dns("a.example", code={"file": "/job/a_module_with_a_very_long_name.py", "line": 1234, "func": "f"})
+    assert "  …_long_name.py:1234\n" in tally([record, *AUDIT_RUN]).render(80, False)
 
 
 def test_what_is_no_record_is_counted_as_such() -> None:
