@@ -50,6 +50,15 @@ class Broken(Exception):
     """This line has ended or has been meddled with; another may do."""
 
 
+def raised_by_guest(error: BaseException) -> bool:
+    """Whether an error that came up here is what a signal handler of the guest's raised: it is the program's, as ever.
+
+    What C raises stands in the frame that called it, and is an OSError; anything else, or from deeper, is a handler's.
+    """
+    trace = error.__traceback__
+    return not isinstance(error, OSError) or (trace is not None and trace.tb_next is not None)
+
+
 class Connection:
     """One open line. It belongs to the thread and the process that made it."""
 
@@ -75,13 +84,18 @@ class Connection:
         except OSError:
             return False
 
-    def __del__(self) -> None:
-        # The number may be the guest's by now: then it is not ours to close. A socket that is left open would warn in
-        # the guest's name, so it is let go of.
+    def leave(self) -> None:
+        """Closes the descriptor, unless the number is the guest's by now: then it is not ours to close.
+
+        Before a new line is opened, which may get this very number.
+        """
         if self.ours():
             self.sock.close()
         else:
-            self.sock.detach()
+            self.sock.detach()  # left open, it would warn in the guest's name
+
+    def __del__(self) -> None:
+        self.leave()
 
 
 class Channel:
@@ -122,16 +136,15 @@ class Channel:
             line.busy = True
             sock.send(frame, _NOSIGNAL)
             frame = sock.recv(MAX_ANSWER)
-            answer = unpack(frame)
         except BaseException as error:
-            # Also for KeyboardInterrupt from a handler that ran in between: the answer would come to the next question.
-            self._drop(line)
-            if isinstance(error, (BrokenPipeError, ConnectionResetError, ValueError)):
+            self._drop(line)  # the answer would come to the next question
+            if raised_by_guest(error):
+                raise
+            if isinstance(error, (BrokenPipeError, ConnectionResetError)):
                 raise Broken("the channel broke") from None
-            if isinstance(error, OSError):
-                raise Lost(str(error)) from None
-            raise
+            raise Lost(str(error)) from None
         line.busy = False
+        answer = unpack(frame)
         if answer[0] != number:
             # Nothing (it was hung up), or the answer to a question that we have not asked.
             self._drop(line)
@@ -154,6 +167,7 @@ class Channel:
         if type(line) is Connection and line.pid == pid:
             if line.busy or line.ours():
                 return line
+            line.leave()
             line = self._open(pid, "the channel's descriptor was closed or replaced")
         else:
             line = self._open(pid, "")
@@ -161,6 +175,7 @@ class Channel:
         return line
 
     def _drop(self, line: Connection) -> None:
+        line.leave()
         if getattr(self.lines, "line", None) is line:
             self.lines.line = None
 

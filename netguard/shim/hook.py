@@ -55,12 +55,14 @@ class Witness:
                 self.judge(kind, event, act)
         except OSError:
             raise  # Denied, or what C would have raised next: a closed socket, a program that is not there
-        except (Hostile, ValueError) as error:  # ValueError: a text that no frame can carry
+        except Hostile as error:
             raise self.hostile(kind, event, str(error)) from None
         except Lost as error:
             raise denied(kind, event, "no-supervisor", str(error)) from None
-        except Exception as error:  # noqa: BLE001  # a fault of the hook's own must not let the act through
-            raise denied(kind, event, "fault", type(error).__name__) from None
+        except Exception as error:  # a fault of the hook's own must not let the act through
+            if not origin.is_ours(error):
+                raise  # a signal handler's; the act does not happen either
+            raise self.hostile(kind, event, f"the guard failed: {type(error).__name__}") from None
 
     def judge(self, kind: str, event: str, act: Act) -> None:
         """Asks whether the act may happen; raises Denied when not."""

@@ -22,7 +22,8 @@ MAX_TEXT = 4_096
 OWN, STDLIB, LIBRARY, USER = 0, 1, 2, 3
 
 _STDLIB = sys.modules["os"].__file__.rpartition("/")[0] + "/"  # type: ignore[union-attr]  # `os` always has a file by now
-_OWN = __file__.rpartition("/shim/")[0] + "/"
+_PACKAGE = __file__.rpartition("/shim/")[0]
+_OWN = tuple([_PACKAGE + part for part in ("/shim/", "/core/", "/denied.py")])
 _getframe = sys._getframe
 _get = dict.get
 _classes: dict[str, int] = {}
@@ -30,7 +31,7 @@ _classes: dict[str, int] = {}
 
 def classify(file: str) -> int:
     """Returns whose file this is. Frozen modules are the standard library's; other `<...>` names are user code."""
-    if file.startswith(_OWN) and "/shim/" in file:
+    if file.startswith(_OWN):
         return OWN
     if "/site-packages/" in file or "/dist-packages/" in file:
         return LIBRARY
@@ -76,6 +77,14 @@ def here(depth: int = 1) -> tuple[str, str, str, str, str, str]:
             via = frame
         frame = frame.f_back
     return "", "0", "", "", "", _module(via).partition(".")[0] if via is not None else ""
+
+
+def is_ours(error: BaseException) -> bool:
+    """Whether an error came up in our own code, and not in a signal handler that ran while it did."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace is None or whose(trace.tb_frame.f_code.co_filename) == OWN
 
 
 def _describe(frame: FrameType, code: CodeType, via: FrameType | None) -> tuple[str, str, str, str, str, str]:
