@@ -67,7 +67,7 @@ def main(words: list[str] | None = None) -> int:
         print(f"netguard: there is no command {first!r}; netguard --help lists them", file=sys.stderr)
         return 2
     try:
-        return run(first, words[1:])
+        return invoke(first, words[1:])
     except NetguardError as error:
         print(f"netguard: {error}", file=sys.stderr)
         # Only `run` has to leave the guest's own statuses alone; elsewhere a wrong command line is 2, as everywhere.
@@ -84,7 +84,7 @@ def main(words: list[str] | None = None) -> int:
         return 125 if first == "run" else 2
 
 
-def run(name: str, words: list[str]) -> int:
+def invoke(name: str, words: list[str]) -> int:
     """Parses one command's options and runs it."""
     from argparse import ArgumentParser, RawDescriptionHelpFormatter
 
@@ -100,6 +100,7 @@ def run(name: str, words: list[str]) -> int:
         prog=f"netguard {name}",
         description=command.__doc__,
         formatter_class=lambda prog: RawDescriptionHelpFormatter(prog, width=80),
+        allow_abbrev=False,  # what takes a value must be known by its whole name, or `split` would cut before the value
     )
     command.add_arguments(parser)
     # Only `run` has a guest, whose words are not ours to read.
