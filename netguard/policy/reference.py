@@ -46,6 +46,10 @@ brackets: `[2001:db8::7]:443`. To speak of every destination, leave `to` out; at
 
 At the look-up of a name no port is known yet: a grant with ports grants the look-up, and a denial with ports does not
 deny it. A grant by address lets a name be looked up, and decides on the answers.
+
+A request by URL (`http`) that no rule speaks of takes the verdict of its connection: what the rules say of a `connect`
+to the same host and port. Where only its address could tell, the request goes on to the look-up and the connection,
+which are decided in their turn; a test of it without an address comes to the default.
 """
 
 LIMITS = """\

@@ -22,8 +22,10 @@ ARGUMENTS = 9
 #: Kinds whose object is a network destination.
 NETWORK = ("connect", "http", "listen")
 
-#: What stands for an act whose argument could not be read without trusting the guest: its line describes nothing.
+#: What stands for an act whose argument could not be read without trusting the guest: its line has nothing of it, or
+#: the sign that the supervisor puts there.
 UNREADABLE = "(unreadable)"
+UNREAD = ("", "?")
 
 
 def network_subject(record: Record) -> tuple[object, ...]:
@@ -85,12 +87,13 @@ SUBJECTS: dict[object, Callable[[Record], tuple[object, ...]]] = {
 def subject_text(kind: str, subject: tuple[object, ...]) -> str:
     """What a record is about, as one raw text: not yet safe to print."""
     if kind not in NETWORK:
-        return " ".join(str(part) for part in subject if part not in (None, "")) or UNREADABLE
+        text = " ".join(str(part) for part in subject if part not in (None, ""))
+        return UNREADABLE if text in UNREAD else text
     host, address, port, proto = subject
     if proto == "unix":
         return f"unix:{address or '(unnamed)'}"
     name = str(host or address or "")
-    if not name:
+    if name in UNREAD:
         # A family of sockets that has no addresses of ours is known by its number: `family-17` is AF_PACKET.
         return str(proto).replace("-", " ", 1) if proto not in (None, "", "tcp", "udp") else UNREADABLE
     if not host and ":" in name and port is not None:
@@ -104,7 +107,7 @@ def full_text(record: Record) -> str:
     kind = record.get("kind")
     try:
         subject = SUBJECTS[kind](record)
-        if kind == "exec" and subject[0]:
+        if kind == "exec" and subject[0] not in (None, *UNREAD):
             return f"{subject[0]} {arguments_text(record)}".rstrip(" ")
         return subject_text(str(kind), subject)
     except (KeyError, TypeError, AttributeError, ValueError):

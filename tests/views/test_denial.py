@@ -44,6 +44,10 @@ METADATA = DENIED[0]
             "netguard: denied connect (unreadable) — a host that is no exact text (rule hostile-argument)",
         ),
         (
+            line("exec", "deny", "hostile-argument", why="no exact text", exec={"program": "?"}),
+            "netguard: denied exec (unreadable) — no exact text (rule hostile-argument)",
+        ),
+        (
             line("connect", "deny", "r", dst={"proto": "family-17"}, because="no raw sockets"),
             "netguard: denied connect family 17 — no raw sockets (rule r)",
         ),

@@ -7,6 +7,7 @@ import tracemalloc
 
 import pytest
 
+from netguard.supervisor.requests import UNREAD
 from netguard.views.summary import ADDRESSES, LOOKUPS, ROOM, ROWS, Tally
 from netguard.views.text import columns_of
 from tests.views.runs import AUDIT_RUN, DRY_RUN, Record, code, connect, dns, hostile_record, line, started
@@ -195,14 +196,20 @@ def test_native_code_is_named_by_what_is_known_of_it() -> None:
     assert all(word in text for word in ("/usr/lib/libc.so.6", " system ", "ctypes.dlsym", "gc.get_objects"))
 
 
-@pytest.mark.parametrize("kind", ["dns", "connect", "http", "listen", "exec", "file"])
+@pytest.mark.parametrize("kind", ["dns", "connect", "http", "listen", "exec", "file", "native"])
 def test_denial_of_what_could_not_be_read_is_a_denial(kind: str) -> None:
     """Its line describes nothing, because nothing in it could be trusted."""
-    counted = tally([line(kind, "deny", "hostile-argument", why="no exact text")] * 2)
+    counted = tally([line(kind, "deny", "hostile-argument", why="no exact text", **UNREAD.get(kind, {}))] * 2)
     text = counted.render(80, False)
     assert text.splitlines()[1].split() == ["denied", kind, "(unreadable)", "2", "hostile-argument"]
     assert text.splitlines()[2] == "netguard: 2 decisions: 2 denied"
     assert len(text.splitlines()) == 3
+
+
+@pytest.mark.parametrize("kind", ["dns", "connect", "http", "listen", "exec", "file"])
+def test_decision_whose_line_lacks_its_object_is_counted(kind: str) -> None:
+    text = tally([line(kind, "deny", "r")]).render(80, False)
+    assert text.splitlines()[1].split() == ["denied", kind, "(unreadable)", "1", "r"]
 
 
 @pytest.mark.parametrize(
