@@ -74,7 +74,7 @@ def test_lines_name_the_code_that_asked(interpreter: Interpreter, tmp_path: Path
         6: {"via": "library"},
         7: {"file": guest, "line": 16, "func": "do", **main},
         8: {"file": guest, "line": 18, "func": "<lambda>", **main},
-        9: {"file": guest, "line": 21, "func": "<module>", "module": "__main__", "package": "__main__", "via": "socket"},
+        9: {"file": guest, "line": 21, "func": "<module>", **main, "via": "socket"},
     }
 
 
