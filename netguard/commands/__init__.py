@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 
 from netguard.errors import NetguardError, UsageError
@@ -55,33 +56,45 @@ def main(words: list[str] | None = None) -> int:
     """Runs one command; returns the exit status. Errors go to standard error, here and nowhere else."""
     words = sys.argv[1:] if words is None else words
     first = words[0] if words else ""
-    if first in ("-h", "--help", "help", ""):
-        print(HELP, file=sys.stdout if first else sys.stderr)
-        return 0 if first else 2
-    if first in ("-V", "--version"):
-        import netguard
-
-        print(f"netguard {netguard.__version__}")
-        return 0
-    if first not in COMMANDS:
-        print(f"netguard: there is no command {first!r}; netguard --help lists them", file=sys.stderr)
-        return 2
     try:
-        return invoke(first, words[1:])
+        status = invoke(first, words[1:]) if first in COMMANDS else about(first)
+        if sys.stdout is not None:
+            sys.stdout.flush()  # at the interpreter's end a reader that has gone would be told of as an error
+        return status
     except NetguardError as error:
-        print(f"netguard: {error}", file=sys.stderr)
+        say(f"netguard: {error}")
         # Only `run` has to leave the guest's own statuses alone; elsewhere a wrong command line is 2, as everywhere.
         return 2 if type(error) is UsageError and first != "run" else error.exit_code
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # for what is still to be flushed
         return 141  # as a program that SIGPIPE ended: whoever read our output has gone
     except Exception:  # noqa: BLE001  # a fault of ours must not look like the guest's exit status
         import traceback
 
-        traceback.print_exc()
-        print("netguard: this is a fault in netguard itself; please report it with the lines above", file=sys.stderr)
+        say(traceback.format_exc() + "netguard: this is a fault in netguard itself; please report it with these lines")
         return 125 if first == "run" else 2
+
+
+def about(word: str) -> int:
+    """What is said when no command is named."""
+    if word in ("-h", "--help", "help"):
+        print(HELP)
+        return 0
+    if word in ("-V", "--version"):
+        import netguard
+
+        print(f"netguard {netguard.__version__}")
+        return 0
+    say(f"netguard: there is no command {word!r}; netguard --help lists them" if word else HELP)
+    return 2
+
+
+def say(text: str) -> None:
+    """Prints to standard error. Where that is closed, Python would print to standard output instead."""
+    if sys.stderr is not None:
+        print(text, file=sys.stderr)
 
 
 def invoke(name: str, words: list[str]) -> int:

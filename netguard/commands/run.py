@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 import sys
 
-from netguard.errors import NetguardError, StartError, UsageError
+from netguard.errors import NetguardError, StartError, TrailError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from netguard.core.policy import Policy, Rule
     from netguard.supervisor.guest import Change
+    from netguard.supervisor.loop import Loop
     from netguard.supervisor.target import Target
     from netguard.trail.writer import Writer
 
@@ -103,24 +104,25 @@ def guarded(args: Namespace) -> tuple[Change, int]:
     """The run from options to the end of the guest."""
     from netguard.policy.load import load_policy
     from netguard.supervisor import guest, signals, target
-    from netguard.supervisor.loop import Loop, Outlet, allow_many_fds, new_address
+    from netguard.supervisor.loop import Loop, Outlet, new_address
     from netguard.supervisor.processes import user_name
     from netguard.supervisor.requests import Context
     from netguard.supervisor.session import Session
-    from netguard.trail.line import warm
     from netguard.views.screen import Screen
 
+    take_standard_fds()
     mask = signals.hold()  # first of all: what comes while netguard starts is for the guest
     tags = tags_of(args)
     refuse_wall(args.wall)
+    refuse_fds(args)
     wanted = target.parse(args.guest, os.environ)
+    wanted.fds = tuple([fd for fd in wanted.fds if fd not in own_fds(args)])
     refuse_blind(wanted)
     policy = load_policy(args.rules or [DEFAULT_RULES], default=args.default)
     run = new_run()
     trail, place = open_log(args, run)
     screen = Screen(quiet=args.quiet, dry_run=args.dry_run, audit=not args.rules, trail=place)
-    context = Context(user_name(os.getuid()), args.session, tags)
-    session = Session(policy, context, dry_run=args.dry_run)
+    session = Session(policy, Context(user_name(os.getuid()), args.session, tags), dry_run=args.dry_run)
 
     def write(line: dict[str, object]) -> int:
         seq = trail.write(line)
@@ -128,26 +130,62 @@ def guarded(args: Namespace) -> tuple[Change, int]:
         return seq
 
     address = new_address()
-    search = os.environ.get("PATH", os.defpath)
-    loop = Loop(session, Outlet(write, screen.say, screen.tick), address, run, search)
+    loop = Loop(session, Outlet(write, screen.say, screen.tick), address, run, os.environ.get("PATH", os.defpath))
     write(coverage(args, wanted, policy, tags))
     if not wanted.is_python:
-        screen.tell(f"{wanted.script} is no Python: only the Python that it starts is seen, nothing else")
-    pid = guest.start(wanted, environment(address, run), mask, tuple(args.keep_fd))
-    try:
-        inbox = signals.Inbox()
-        warm()  # the fast encoder, while the guest's interpreter starts; until here the slow one wrote
-        # What the guest holds now is its own: a reader must not wait for our copies of it.
-        guest.let_go((0, *([] if args.log == "-" else [1]), *wanted.fds, *args.keep_fd))
-        allow_many_fds()
-        end = loop.serve(pid, inbox, must_report=wanted.is_python)
-    except BaseException:
-        guest.send(pid, 9)  # nobody watches it any more
-        raise
+        screen.tell(f"netguard: {wanted.script} is not Python: only the Python that it starts is seen, nothing else")
+    end = watched(args, loop, wanted, environment(address, run), mask)
     close(trail, screen, session.decisions, end, reported=loop.reported)
     if wanted.is_python and not loop.reported:
         raise unguarded(end)
     return end, guest.exit_status(end)
+
+
+def watched(
+    args: Namespace, loop: Loop, wanted: Target, environ: dict[str, str], mask: frozenset[int]
+) -> Change:
+    """The guest's life, from its start to its end. If it can no longer be watched, it is ended."""
+    from netguard.supervisor import guest, signals
+    from netguard.supervisor.loop import allow_many_fds
+    from netguard.trail.line import warm
+
+    if is_nested():
+        from netguard.supervisor.outer import denial
+
+        loop.world.outer = denial
+    pid = guest.start(wanted, environ, mask, tuple(args.keep_fd))
+    try:
+        inbox = signals.Inbox()
+        warm()  # the fast encoder, while the guest's interpreter starts; until here the slow one wrote
+        # What the guest holds now is its own: a reader must not wait for our copies of it.
+        guest.let_go({0, 1, *wanted.fds, *args.keep_fd}.difference(own_fds(args)))
+        allow_many_fds()
+        return loop.serve(pid, inbox, must_report=wanted.is_python)
+    except BaseException:
+        guest.send(pid, 9)  # nobody watches it any more
+        raise
+
+
+def is_nested() -> bool:
+    """Whether this run is itself under guard."""
+    return "NETGUARD_CHANNEL" in os.environ
+
+
+def own_fds(args: Namespace) -> set[int]:
+    """The descriptors that carry our own words."""
+    return {fd for fd in (1 if args.log == "-" else None, args.log_fd, args.status_fd) if fd is not None}
+
+
+def take_standard_fds() -> None:
+    """Opens those of the first three descriptors that are closed, so that no file of ours becomes standard error.
+
+    The guest gets them closed, as it would without netguard.
+    """
+    while True:
+        fd = os.open(os.devnull, os.O_RDWR)
+        if fd > 2:
+            os.close(fd)
+            return
 
 
 def tags_of(args: Namespace) -> dict[str, str]:
@@ -165,6 +203,19 @@ def refuse_wall(wall: str) -> None:
     """`require` means require."""
     if wall == "require":
         raise StartError("--wall require: this version has no kernel wall; without it native code is not held")
+
+
+def refuse_fds(args: Namespace) -> None:
+    """What carries the trail or the status must be open, and must not be the guest's."""
+    shared = own_fds(args).intersection(args.keep_fd)
+    if shared:
+        raise UsageError(f"--keep-fd {min(shared)}: it carries the trail or the status; the guest could write there")
+    for option, fd in (("--log-fd", args.log_fd), ("--status-fd", args.status_fd)):
+        try:
+            if fd is not None:
+                os.fstat(fd)
+        except (OSError, OverflowError) as error:
+            raise UsageError(f"{option} {fd}: {getattr(error, 'strerror', 'no descriptor')}") from None
 
 
 def refuse_blind(wanted: Target) -> None:
@@ -200,8 +251,11 @@ def open_log(args: Namespace, run: str) -> tuple[Writer, str]:
     path = args.log
     if not path:
         folder = run_dir(run)
-        os.makedirs(folder, mode=0o700)
         path = os.path.join(folder, "trail.jsonl")
+        try:
+            os.makedirs(folder, mode=0o700)
+        except OSError as error:
+            raise TrailError(f"cannot make the run's folder {folder}: {error.strerror}; --log names another") from None
     return open_trail(path, run, redactor=redactor, warm=False), path
 
 
@@ -210,10 +264,11 @@ def environment(address: str, run: str) -> dict[str, str]:
     from netguard.paths import starter_dir
 
     # An empty element would be the current folder, and a `sitecustomize.py` lying there would run before ours.
-    places = [starter_dir(), *[place for place in os.environ.get("PYTHONPATH", "").split(os.pathsep) if place]]
+    starter = starter_dir()
+    places = [place for place in os.environ.get("PYTHONPATH", "").split(os.pathsep) if place not in ("", starter)]
     return {
         **os.environ,
-        "PYTHONPATH": os.pathsep.join(places),
+        "PYTHONPATH": os.pathsep.join([starter, *places]),
         "NETGUARD_CHANNEL": address,
         "NETGUARD_RUN": run,
     }
@@ -238,6 +293,8 @@ def coverage(args: Namespace, wanted: Target, policy: Policy, tags: dict[str, st
         "command": list(wanted.argv),
         "told": [rule.name for rule in policy.rules if rests_on_guest(rule)],
     }
+    if is_nested():
+        line["why"] = "inside another run, which hears of every act and may deny it too"
     if tags:
         line["tags"] = tags
     return line

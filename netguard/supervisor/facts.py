@@ -11,19 +11,32 @@ from netguard.supervisor.processes import Process
 from netguard.supervisor.question import Question
 from netguard.supervisor.requests import NO_FACTS, Facts, endpoint_of, host_of
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 
 class World:
     """Where facts come from during a run."""
 
-    __slots__ = ("leases", "listening", "search")
+    __slots__ = ("leases", "listening", "outer", "search")
 
     def __init__(self, leases: Leases, search: str) -> None:
         self.leases = leases
         self.listening = Listening()
         self.search = search  # PATH, as the guest was started with
+        self.outer: Callable[[Question], str] | None = None  # what the run around this one says against an act
 
     def look(self, question: Question, process: Process, now: float) -> Facts:
         """Returns the facts for one `ask`. Raises Malformed for a URL that cannot be read."""
+        facts = self._look(question, process, now)
+        if self.outer is None:
+            return facts
+        facts = Facts(facts.address, facts.names, facts.own, facts.path, facts.resolved)  # NO_FACTS is everybody's
+        facts.outer = self.outer(question)
+        return facts
+
+    def _look(self, question: Question, process: Process, now: float) -> Facts:
         kind, _, proto, host, port, path, program = question.fields[:7]
         if kind == "connect" and proto != "unix":
             number = int(port) if port.isascii() and port.isdigit() and len(port) <= 5 else None

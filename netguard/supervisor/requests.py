@@ -27,9 +27,10 @@ class Facts:
 
     address:  of a destination.  names: those that this run was given it for.  own: a listener of this run's is there.
     path:     unix socket, library or file with its links followed.  resolved: the real path of a program.
+    outer:    what the run around this one says against it; "" when nothing.
     """
 
-    __slots__ = ("address", "names", "own", "path", "resolved")
+    __slots__ = ("address", "names", "outer", "own", "path", "resolved")
 
     def __init__(
         self,
@@ -44,6 +45,7 @@ class Facts:
         self.own = own
         self.path = path
         self.resolved = resolved
+        self.outer = ""
 
 
 NO_FACTS = Facts()

@@ -46,6 +46,9 @@ if TYPE_CHECKING:
 #: What a denial is called that no rule of the user's made.
 HOSTILE_RULE = "hostile-argument"
 
+#: What a denial is called that the run around this one made.
+OUTER_RULE = "outer-run"
+
 #: Lines a second, for the whole run, that follow no decision and so cost a guest nothing to ask for: outcomes that the
 #: witness tells, and what we noticed about the channel. Two allowances, so that the one cannot bury the other.
 RESULTS, TAMPERS = "results", "tamper lines"
@@ -111,7 +114,10 @@ class Session:
             request = request_of(question, process, self.context, facts)
         except Malformed as error:
             return self.hostile(to, process, question, str(error))
-        return self.settle(to, question, process, request, decide(self.policy, request), now)
+        decision = decide(self.policy, request)
+        if facts.outer and decision.verdict != DENY:
+            decision = Decision(DENY, OUTER_RULE, facts.outer)
+        return self.settle(to, question, process, request, decision, now)
 
     def hostile(self, to: Peer, process: Process, question: Question, why: str) -> list[Command]:
         """An argument that cannot be read without trusting it is denied, whatever the rules say."""

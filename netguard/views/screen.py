@@ -30,8 +30,10 @@ class Screen:
         self.quiet = quiet
         self.audit = audit
         self.trail = trail
-        self.utf8 = (sys.stderr.encoding or "").lower().replace("-", "") == "utf8"
-        self.colour = sys.stderr.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
+        # None where standard error is closed: what is said then goes nowhere.
+        self.encoding = getattr(sys.stderr, "encoding", None) or "ascii"
+        self.utf8 = self.encoding.lower().replace("-", "") == "utf8"
+        self.colour = os.isatty(2) and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
         self.tally = Tally(dry_run)
         self.repeats = Repeats(utf8=self.utf8)
 
@@ -40,7 +42,7 @@ class Screen:
         if self.quiet:
             return
         try:
-            os.write(2, (text + "\n").encode(sys.stderr.encoding or "ascii", "backslashreplace"))
+            os.write(2, (text + "\n").encode(self.encoding, "backslashreplace"))
         except OSError:
             pass
 

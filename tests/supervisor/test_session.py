@@ -382,6 +382,29 @@ def test_url_that_cannot_be_read_is_denied(url: str) -> None:
     )  # fmt: skip
 
 
+# A run around this one
+
+
+def outer(why: str = "not from here") -> Facts:
+    facts = Facts((4, 0x7F000001))
+    facts.outer = why
+    return facts
+
+
+@pytest.mark.parametrize("verdict", ["allow", "log"])
+def test_run_around_this_one_denies_what_is_granted(verdict: str) -> None:
+    book = Playbook(policy(f"{verdict} connect 127.0.0.1"))
+    book.plays(
+        connect(book, facts=outer()),
+        connected("deny", "outer-run", "not from here"), SAY, reply("deny", "outer-run", "not from here"),
+    )  # fmt: skip
+
+
+def test_own_denial_comes_before_that_of_the_run_around() -> None:
+    book = Playbook(policy("deny connect 127.0.0.1"))
+    book.plays(connect(book, facts=outer()), connected("deny", "rule-0", RULE), SAY, reply("deny", "rule-0", RULE))
+
+
 # Names
 
 
