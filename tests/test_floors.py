@@ -27,7 +27,10 @@ class Floor(NamedTuple):
 
 #: In a guest, every further module costs each start of an interpreter, and may be one the guest has replaced. These are
 #: in every interpreter before its first line, or are C modules that bring no other with them.
-FREE = frozenset({"sys", "_thread", "posix", "os", "time", "marshal", "_imp", "_io", "_weakref", "_frozen_importlib"})
+FREE = frozenset(
+    {"sys", "builtins", "_thread", "posix", "os", "time", "marshal", "_imp", "_io", "_weakref", "_frozen_importlib"}
+    | {"_frozen_importlib_external"}
+)
 
 FLOORS = {
     "core": Floor("", "decides in the supervisor and in guests alike: pure, so a test shows what happens", frozenset()),

@@ -1,4 +1,4 @@
-"""The tests' own tools: a server that counts wrongly, or a namespace that leaks, would prove denials that never were."""
+"""The tests' own tools: a server that counts wrongly, or a namespace that leaks, proves denials that never were."""
 
 from __future__ import annotations
 
