@@ -1,8 +1,8 @@
 """What the guard costs: start-up, connect, GET, plain Python and files, guarded against bare in one run.
 
 Bare and guarded take turns, so that a change of the machine's speed meets both; each figure is the median of the rounds.
-"one CPU" pins guest and supervisor to the same one, "free" leaves them to the scheduler: where the two run decides what a
-question costs, so both are shown.
+"one CPU" pins guest and supervisor to the same one, "free" leaves them to the scheduler: where the two run decides
+what a question costs, so both are shown.
 """
 
 from __future__ import annotations
@@ -53,7 +53,9 @@ def printed(command: list[str]) -> float:
     return float(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
 
 
-def alternate(measure: Callable[[list[str]], float], first: list[str], second: list[str], turns: int) -> tuple[float, float]:
+def alternate(
+    measure: Callable[[list[str]], float], first: list[str], second: list[str], turns: int
+) -> tuple[float, float]:
     """Medians of the two commands, run in turns."""
     pairs = [(measure(first), measure(second)) for _ in range(turns + 1)][1:]
     return statistics.median(pair[0] for pair in pairs), statistics.median(pair[1] for pair in pairs)
@@ -62,7 +64,8 @@ def alternate(measure: Callable[[list[str]], float], first: list[str], second: l
 def row(name: str, unit: str, plain: float, guard: float, most: str, over: bool) -> bool:
     """Prints one line of the table; returns whether the limit holds."""
     mark = "OVER" if over else "ok"
-    print(f"{name:<34}{plain:>10.1f}{guard:>10.1f} {unit:<3}{guard - plain:>+9.1f}  x{guard / plain:<6.3f} {most:<11} {mark}")
+    more, ratio = guard - plain, guard / plain
+    print(f"{name:<34}{plain:>10.1f}{guard:>10.1f} {unit:<3}{more:>+9.1f}  x{ratio:<6.3f} {most:<11} {mark}")
     return not over
 
 
@@ -96,6 +99,7 @@ def pinned(cpus: set[int]) -> None:
 
 def main(turns: int = 7) -> int:
     """Prints the table. Returns 1 when a limit is missed."""
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed package has its bytecode
     cpus = set(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else {0}
     print(f"Python {platform.python_version()}, {platform.system()} {platform.release()}, {len(cpus)} CPUs, medians")
     print(f"{'':<34}{'bare':>10}{'guarded':>10}")
