@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
     Change = Callable[[ModuleType], None]
 
+#: The native modules that have been loaded and changed.
+_kept: dict[str, ModuleType] = {}
+
 #: Per thread: the native module that a Loader of ours is making right now.
 _making = _local()
 
@@ -38,7 +41,9 @@ class Loader:
         return getattr(self.loader, name)  # `python -m` and its like ask a loader for the code
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
-        """Returns what the loader returns."""
+        """Returns what the loader returns, or the one there was: a second `_socket` would have a class of its own."""
+        if spec.name in _kept:
+            return _kept[spec.name]
         _making.spec = spec
         try:
             return self.loader.create_module(spec)  # type: ignore[attr-defined, no-any-return]
@@ -50,6 +55,10 @@ class Loader:
         module.__loader__ = self.loader  # type: ignore[assignment]
         if module.__spec__ is not None:
             module.__spec__.loader = self.loader  # type: ignore[assignment]
+        if module in _kept.values():
+            return
+        if module.__name__ in NATIVE:
+            _kept[module.__name__] = module
         self.loader.exec_module(module)  # type: ignore[attr-defined]
         self.change(module)
 
@@ -118,6 +127,8 @@ def install(changes: dict[str, Change]) -> Finder:
         module = sys.modules.get(name)
         if module is not None:
             change(module)
+            if name in NATIVE:
+                _kept[name] = module
     found = Finder(changes)
     sys.meta_path.insert(0, found)
     return found
