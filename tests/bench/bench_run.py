@@ -1,6 +1,6 @@
 """What the guard costs: start-up, connect, GET, plain Python and files, guarded against bare in one run.
 
-Bare and guarded take turns, so that a change of the machine's speed meets both; each figure is the median of the rounds.
+Bare and guarded take turns, so that a change of the machine's speed meets both; each figure is a median of rounds.
 "one CPU" pins guest and supervisor to the same one, "free" leaves them to the scheduler: where the two run decides
 what a question costs, so both are shown.
 """
@@ -78,7 +78,8 @@ def shim_start(turns: int, folder: Path) -> bool:
     assert keeper.stdout is not None
     assert keeper.stdin is not None
     text = keeper.stdout.readline()
-    found = {name: text.partition(f"'{name}': '")[2].partition("'")[0] for name in ("PYTHONPATH", "NETGUARD_CHANNEL", "NETGUARD_RUN")}
+    asked = ("PYTHONPATH", "NETGUARD_CHANNEL", "NETGUARD_RUN")
+    found = {name: text.partition(f"'{name}': '")[2].partition("'")[0] for name in asked}
 
     def start(command: list[str]) -> float:
         env = {**os.environ, **found} if command[-1] == "1" else dict(os.environ)
