@@ -37,6 +37,9 @@ VALUED = frozenset(
     ("--rules", "--log", "--log-fd", "--default", "--session", "--tag", "--wall", "--keep-fd", "--status-fd")
 )
 
+#: From so many lines on the fast encoder is worth the 20 ms of loading it; a short run never does.
+MANY_LINES = 64
+
 #: Crockford's base 32: no letter that is read as another.
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
@@ -108,9 +111,11 @@ def guarded(args: Namespace) -> tuple[Change, int]:
     from netguard.supervisor.processes import user_name
     from netguard.supervisor.requests import Context
     from netguard.supervisor.session import Session
+    from netguard.trail.line import warm
     from netguard.views.screen import Screen
 
     take_standard_fds()
+    leave_folder()
     mask = signals.hold()  # first of all: what comes while netguard starts is for the guest
     tags = tags_of(args)
     refuse_wall(args.wall)
@@ -127,6 +132,8 @@ def guarded(args: Namespace) -> tuple[Change, int]:
     def write(line: dict[str, object]) -> int:
         seq = trail.write(line)
         screen.seen(line)
+        if seq == MANY_LINES:
+            warm()
         return seq
 
     address = new_address()
@@ -147,7 +154,6 @@ def watched(
     """The guest's life, from its start to its end. If it can no longer be watched, it is ended."""
     from netguard.supervisor import guest, signals
     from netguard.supervisor.loop import allow_many_fds
-    from netguard.trail.line import warm
 
     if is_nested():
         from netguard.supervisor.outer import denial
@@ -156,7 +162,6 @@ def watched(
     pid = guest.start(wanted, environ, mask, tuple(args.keep_fd))
     try:
         inbox = signals.Inbox()
-        warm()  # the fast encoder, while the guest's interpreter starts; until here the slow one wrote
         # What the guest holds now is its own: a reader must not wait for our copies of it.
         guest.let_go({0, 1, *wanted.fds, *args.keep_fd}.difference(own_fds(args)))
         allow_many_fds()
@@ -164,6 +169,12 @@ def watched(
     except BaseException:
         guest.send(pid, 9)  # nobody watches it any more
         raise
+
+
+def leave_folder() -> None:
+    """Takes the current folder off the path: what we import from now on must be no file that the guest puts there."""
+    here = os.getcwd()
+    sys.path[:] = [place for place in sys.path if place and os.path.abspath(place) != here]
 
 
 def is_nested() -> bool:
