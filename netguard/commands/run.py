@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from netguard.supervisor.loop import Loop
     from netguard.supervisor.target import Target
     from netguard.trail.writer import Writer
+    from netguard.views.screen import Screen
 
 SUMMARY = "run a script, module or command under guard"
 
@@ -34,11 +35,13 @@ DEFAULT_RULES = "audit"
 
 #: Options that take the next word as their value.
 VALUED = frozenset(
-    ("--rules", "--log", "--log-fd", "--default", "--session", "--tag", "--wall", "--keep-fd", "--status-fd")
+    "--rules --log --log-fd --max-trail --suggest --default --session --tag --wall --keep-fd --status-fd".split()
 )
 
 #: From so many lines on the fast encoder is worth the 20 ms of loading it; a short run never does.
 MANY_LINES = 64
+
+UNITS = {"K": 1_000, "M": 1_000_000, "G": 1_000_000_000}
 
 #: Crockford's base 32: no letter that is read as another.
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -54,9 +57,11 @@ def add_arguments(parser: ArgumentParser) -> None:
     option("--rules", action="append", default=[], metavar="FILE|PACK", help="rules to hold the guest to; repeatable")
     option("--log", metavar="PATH|-", help="write the trail here instead of into the run's own folder")
     option("--log-fd", type=int, metavar="N", help="write the trail to this open descriptor")
+    option("--max-trail", default="1GB", metavar="SIZE", help="when the trail is that long, deny everything (1GB)")
+    option("--suggest", metavar="FILE", help="write the rules that would allow just what the run did")
     option("--default", choices=("allow", "log", "deny"), help="what happens when no rule matches")
     option("--dry-run", action="store_true", help="decide and record, deny nothing")
-    option("--session", default="", help="a name for what this run belongs to, on every line")
+    option("--session", default="", metavar="NAME", help="a name for what this run belongs to, on every line")
     option("--tag", action="append", default=[], metavar="KEY=VALUE", help="a label on every line; repeatable")
     option("--wall", choices=("auto", "require", "off"), default="auto", help="the kernel wall; auto: if there is one")
     option("--keep-fd", action="append", type=int, default=[], metavar="N", help="let the guest have this descriptor")
@@ -136,6 +141,8 @@ def guarded(args: Namespace) -> tuple[Change, int]:
             warm()
         return seq
 
+    if place and not args.log:
+        keep_policy(policy, run)
     address = new_address()
     loop = Loop(session, Outlet(write, screen.say, screen.tick), address, run, os.environ.get("PATH", os.defpath))
     write(coverage(args, wanted, policy, tags))
@@ -143,6 +150,8 @@ def guarded(args: Namespace) -> tuple[Change, int]:
         screen.tell(f"netguard: {wanted.script} is not Python: only the Python that it starts is seen, nothing else")
     end = watched(args, loop, wanted, environment(address, run), mask)
     close(trail, screen, session.decisions, end, reported=loop.reported)
+    if args.suggest:
+        write_suggestion(screen, args.suggest)
     if wanted.is_python and not loop.reported:
         raise unguarded(end)
     return end, guest.exit_status(end)
@@ -258,7 +267,7 @@ def open_log(args: Namespace, run: str) -> tuple[Writer, str]:
         raise UsageError("--log and --log-fd: give one of them")
     fd = 1 if args.log == "-" else args.log_fd
     if fd is not None:
-        return open_stream(fd, run, redactor=redactor, warm=False), ""
+        return open_stream(fd, run, redactor=redactor, max_bytes=size_of(args.max_trail), warm=False), ""
     path = args.log
     if not path:
         folder = run_dir(run)
@@ -267,7 +276,31 @@ def open_log(args: Namespace, run: str) -> tuple[Writer, str]:
             os.makedirs(folder, mode=0o700)
         except OSError as error:
             raise TrailError(f"cannot make the run's folder {folder}: {error.strerror}; --log names another") from None
-    return open_trail(path, run, redactor=redactor, warm=False), path
+    return open_trail(path, run, redactor=redactor, max_bytes=size_of(args.max_trail), warm=False), path
+
+
+def size_of(text: str) -> int:
+    """Bytes in "64KB", "500MB", "1GB" or a plain number."""
+    number = text.upper().removesuffix("B")
+    unit = UNITS.get(number[-1:], 1)
+    digits = number[:-1] if unit > 1 else number
+    if not (digits.isascii() and digits.isdigit() and len(digits) < 16):
+        raise UsageError(f"--max-trail {text}: a size is a number with KB, MB, GB or nothing behind it")
+    return int(digits) * unit
+
+
+def keep_policy(policy: Policy, run: str) -> None:
+    """Puts the compiled policy beside the trail in the run's folder: what the digest in the first line stands for."""
+    from netguard.core.compiled import dump
+    from netguard.paths import run_dir
+
+    with open(os.path.join(run_dir(run), "policy"), "x", encoding="ascii", opener=private) as file:
+        file.write(dump(policy))
+
+
+def private(path: str, flags: int) -> int:
+    """Opens a file that nobody else may read."""
+    return os.open(path, flags, 0o600)
 
 
 def environment(address: str, run: str) -> dict[str, str]:
@@ -324,6 +357,14 @@ def close(trail: Writer, screen: object, decisions: int, end: Change, *, reporte
         line["reason"] = "no guarded Python reported"
     trail.close(line)
     screen.summary()  # type: ignore[attr-defined]
+
+
+def write_suggestion(screen: Screen, path: str) -> None:
+    """Writes --suggest FILE. The guest has ended; what goes wrong is said and changes no status of its."""
+    try:
+        screen.suggest(path)
+    except OSError as error:
+        screen.tell(f"netguard: --suggest {path}: {error.strerror}", urgent=True)
 
 
 def unguarded(end: Change) -> NetguardError:

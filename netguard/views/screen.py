@@ -20,7 +20,7 @@ ALARMS = ("tamper", "alert")
 class Screen:
     """The terminal's side of one run.
 
-    quiet:   nothing but netguard's own failures.
+    quiet:   nothing but netguard's own failures and what was done to the guard (`tamper`).
     dry_run: the summary says that nothing was denied.
     audit:   nobody gave rules, so the summary ends with those that would allow what was seen.
     trail:   the trail's path, "" when it went to a descriptor.
@@ -37,9 +37,9 @@ class Screen:
         self.tally = Tally(dry_run)
         self.repeats = Repeats(utf8=self.utf8)
 
-    def tell(self, text: str) -> None:
+    def tell(self, text: str, urgent: bool = False) -> None:
         """Writes one line. A terminal that is gone must not end the run."""
-        if self.quiet:
+        if self.quiet and not urgent:
             return
         try:
             os.write(2, (text + "\n").encode(self.encoding, "backslashreplace"))
@@ -54,12 +54,19 @@ class Screen:
         """Tells of a denial, unless it is the same as one a moment ago."""
         now = time.monotonic()
         if self.repeats.seen(key_of(line, utf8=self.utf8), now):
-            self.tell(denial_line(line, utf8=self.utf8))
+            self.tell(denial_line(line, utf8=self.utf8), line.get("kind") in ALARMS)
 
     def tick(self, now: float) -> None:
         """Once a second: how often what was told has repeated."""
         for text in self.repeats.due(now):
             self.tell(text)
+
+    def suggest(self, path: str) -> None:
+        """Writes the rules that would allow just what the run did. Raises OSError."""
+        from netguard.views.suggest import suggest
+
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(suggest(self.tally))
 
     def summary(self) -> None:
         """The end of the run."""
@@ -76,7 +83,10 @@ class Screen:
 
 
 def width() -> int:
-    """Columns of the terminal behind standard error, 80 where there is none."""
+    """Columns as COLUMNS says, else of the terminal behind standard error, 80 where there is none."""
+    said = os.environ.get("COLUMNS", "")
+    if said.isascii() and said.isdigit() and 0 < int(said) < 10_000:
+        return int(said)
     try:
         return os.get_terminal_size(2).columns or 80
     except OSError:
