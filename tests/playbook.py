@@ -27,7 +27,8 @@ from netguard.supervisor.session import Session
 
 #: Who asks. Only the loop looks inside a peer; to a session it is what an answer is sent to.
 PEER: Any = object()
-PROCESS = Process(41, 42, "ci", "/usr/bin/python3", {"pid": 41, "tid": 42, "exe": "/usr/bin/python3", "cwd": "/job"})
+PROCESS_LINE: dict[str, object] = {"pid": 41, "tid": 42, "exe": "/usr/bin/python3", "cwd": "/job", "argv": ["…[+999]"]}
+PROCESS = Process(41, 42, "ci", "/usr/bin/python3", PROCESS_LINE, ("python3", "s.py"))
 
 CODE = ("/job/script.py", "12", "main", "__main__", "__main__", "requests")
 CODE_LINE = {

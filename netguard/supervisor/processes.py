@@ -8,21 +8,33 @@ from __future__ import annotations
 
 import os
 
+from netguard.trail.line import mark
+
 #: A command line is shown, not kept: the rest of a longer one is cut.
 MAX_CMDLINE = 16_384
 
+#: Arguments, and the characters of one, that stand on every line of a process; the line of its report has them all.
+#: A script may be one argument of many kilobytes, which would be hidden, written and hashed anew with each act.
+MAX_ARGS, MAX_ARG = 16, 128
+
 
 class Process:
-    """One asking process. `line` is its part of a trail line; `user` and `exe` are what rules compare."""
+    """One asking process.
 
-    __slots__ = ("exe", "line", "pid", "tid", "user")
+    line: its part of a trail line. argv: its whole command line. user, exe: what rules compare.
+    """
 
-    def __init__(self, pid: int, tid: int, user: str, exe: str, line: dict[str, object]) -> None:
+    __slots__ = ("argv", "exe", "line", "pid", "tid", "user")
+
+    def __init__(
+        self, pid: int, tid: int, user: str, exe: str, line: dict[str, object], argv: tuple[str, ...] = ()
+    ) -> None:
         self.pid = pid
         self.tid = tid
         self.user = user
         self.exe = exe
         self.line = line
+        self.argv = argv
 
 
 def look(pid: int, tid: int, uid: int) -> Process:
@@ -30,9 +42,15 @@ def look(pid: int, tid: int, uid: int) -> Process:
     exe, argv, cwd, ppid = _link(pid, "exe"), _cmdline(pid), _link(pid, "cwd"), _parent(pid)
     user = user_name(uid)
     line: dict[str, object] = {"pid": pid, "tid": tid, "ppid": ppid, "uid": uid, "user": user, "exe": exe}
-    line["argv"] = argv
+    line["argv"] = brief(argv)
     line["cwd"] = cwd
-    return Process(pid, tid, user, exe, line)
+    return Process(pid, tid, user, exe, line, tuple(argv))
+
+
+def brief(argv: list[str]) -> list[str]:
+    """A command line without its long arguments. They are left out whole: half a secret no longer looks like one."""
+    found = [text if len(text) <= MAX_ARG else mark(len(text)) for text in argv[:MAX_ARGS]]
+    return found if len(argv) <= MAX_ARGS else [*found, mark(len(argv) - MAX_ARGS)]
 
 
 def user_name(uid: int) -> str:

@@ -103,9 +103,9 @@ class Session:
     # Questions
 
     def hello(self, to: Peer, process: Process, question: Question) -> list[Command]:
-        """A guarded interpreter reports; it hears which further events the rules name."""
+        """A guarded interpreter reports; it hears which further events the rules name. Here stands its whole argv."""
         line: Line = {"kind": "coverage", "event": "process", "hooks": "on", "python": question.fields[1]}
-        line["proc"] = process.line
+        line["proc"] = {**process.line, "argv": list(process.argv)}
         return [Record(line), Reply(to, question.number, ALLOW, *self.audit_names)]
 
     def ask(self, to: Peer, process: Process, question: Question, facts: Facts, now: float) -> list[Command]:

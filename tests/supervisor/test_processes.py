@@ -29,7 +29,11 @@ def strange(tmp_path: Path) -> str:
 
 def test_process_is_what_the_kernel_says(strange: str) -> None:
     folder = os.path.dirname(strange)
-    with subprocess.Popen(["another name", "-"], executable=strange, cwd=folder, stdin=subprocess.PIPE) as child:
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(["another name", "-"], executable=strange, cwd=folder, **pipes) as child:
+        child.stdin.write(b"\n")
+        child.stdin.flush()
+        child.stdout.readline()  # it runs: before, the kernel may not know its arguments yet
         found = look(child.pid, 77, os.getuid())
         child.stdin.close()
     assert (found.pid, found.tid, found.exe) == (child.pid, 77, strange)
@@ -44,9 +48,20 @@ def test_long_command_line_is_cut() -> None:
     command = [sys.executable, "-c", WAITS, "x" * processes.MAX_CMDLINE, "y"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
         child.stdout.readline()
-        argv = look(child.pid, child.pid, 0).line["argv"]
+        argv = look(child.pid, child.pid, 0).argv
         child.stdin.close()
-    assert argv == command[:3]
+    assert argv == tuple(command[:3])
+
+
+def test_line_leaves_long_arguments_out_whole() -> None:
+    long = "x" * (processes.MAX_ARG + 1)
+    command = [sys.executable, "-c", WAITS, long, long[1:], *map(str, range(processes.MAX_ARGS))]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        child.stdout.readline()
+        found = look(child.pid, child.pid, 0)
+        child.stdin.close()
+    assert found.argv == tuple(command)
+    assert found.line["argv"] == [*command[:3], "…[+129]", long[1:], *map(str, range(11)), "…[+5]"]
 
 
 def test_process_that_is_gone_leaves_its_ids() -> None:

@@ -658,9 +658,10 @@ def test_argument_that_the_shim_could_not_read_is_denied(kind: str) -> None:
 
 def test_report_of_an_interpreter_is_on_record_and_names_the_events_that_rules_name() -> None:
     book = Playbook(policy("deny audit:gc.get_objects", "log audit:exec,audit:gc.get_objects"))
+    proc = {**PROCESS.line, "argv": ["python3", "s.py"]}
     book.plays(
         book.session.hello(PEER, PROCESS, heard("hello", "1", "3.12.1", "/usr/bin/python3", "/job", "script.py")),
-        note("coverage", event="process", hooks="on", python="3.12.1", proc=PROCESS.line),
+        note("coverage", event="process", hooks="on", python="3.12.1", proc=proc),
         reply("allow", "exec", "gc.get_objects"),
     )
 
