@@ -47,8 +47,12 @@ _RDS = getattr(_socket, "AF_RDS", _INET)
 _known: dict[str, str] = {}
 _PROTOCOLS = {_socket.SOCK_STREAM: "tcp", _socket.SOCK_DGRAM: "udp"}
 
-#: What "" means to connect and bind, not a listener of ours. For RDS too C builds an internet address, names and all,
-#: and a socket that is said to be RDS (`fileno=`) can be any other: it is decided on as one.
+#: Families whose address is a host and a port. For RDS too C builds an internet address, names and all, and a socket
+#: that is said to be RDS (`fileno=`) can be any other: it is decided on as one. A tuple: code that empties what it finds
+#: in the frames of a denial must not turn an address into one of an unknown family.
+INTERNET = (_INET, _INET6, _RDS)
+
+#: What "" means to connect and bind, not a listener of ours.
 ANY = {_INET: "0.0.0.0", _INET6: "::", _RDS: "0.0.0.0"}  # noqa: S104
 _PLACES = {place.rstrip("/") + "/" for place in (sys.prefix, sys.base_prefix, sys.exec_prefix, "/usr/lib")}
 _INSTALLED = tuple(_PLACES - {"/"})
@@ -64,7 +68,7 @@ def endpoint(event: str, args: tuple[object, ...]) -> Act | None:
     family = _family(sock)
     if family == _UNIX:
         return "unix", "", "", unix_path(address), "", ()
-    if family not in ANY:
+    if family not in INTERNET:
         return f"family-{int(family)}", "", "", "", "", ()
     host, port = inet(address)
     return transport(sock), literal(host, family), str(port), "", "", ()

@@ -15,7 +15,7 @@ import _socket
 from time import perf_counter
 
 from . import exact
-from .arguments import ANY, EBADF, canonical
+from .arguments import ANY, EBADF, INTERNET, canonical
 from .channel import Lost
 from .hook import Witness
 from .names import INET6, Lookups
@@ -46,7 +46,7 @@ class Addresses:
     def exact(self, sock: _socket.socket, address: object) -> object:
         """Returns the address with its name resolved. What C would refuse is left for C to refuse, without its name."""
         family = _family(sock)
-        if family not in ANY:
+        if family not in INTERNET:
             return exact.buffer(address)
         address = exact.pair(address)
         if type(address) is not tuple or len(address) < 2:
@@ -107,7 +107,7 @@ def wrap_listen(witness: Witness) -> Callable[..., object]:
     original: Callable[..., None] = _socket.socket.listen
 
     def listen(self: _socket.socket, *backlog: int) -> None:
-        if _family(self) in ANY and _getsockname(self)[1] == 0:
+        if _family(self) in INTERNET and _getsockname(self)[1] == 0:
             # Without `bind` the kernel takes any free port on all addresses, and no event says so.
             witness.saw("socket.bind", (self, (ANY[_family(self)], 0)))
         original(self, *backlog)
