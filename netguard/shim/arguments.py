@@ -48,8 +48,8 @@ _known: dict[str, str] = {}
 _PROTOCOLS = {_socket.SOCK_STREAM: "tcp", _socket.SOCK_DGRAM: "udp"}
 
 #: Families whose address is a host and a port. For RDS too C builds an internet address, names and all, and a socket
-#: that is said to be RDS (`fileno=`) can be any other: it is decided on as one. A tuple: code that empties what it finds
-#: in the frames of a denial must not turn an address into one of an unknown family.
+#: that is said to be RDS (`fileno=`) can be any other: it is decided on as one. A tuple: code that empties what it
+#: finds in the frames of a denial must not turn an address into one of an unknown family.
 INTERNET = (_INET, _INET6, _RDS)
 
 #: What "" means to connect and bind, not a listener of ours.
