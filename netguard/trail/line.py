@@ -226,7 +226,10 @@ def clean(text: str) -> str:
 
 def escape(body: bytes) -> bytes:
     r"""The same JSON with hidden characters as \uXXXX: they stand inside strings, nowhere else can they be."""
-    return body.decode().translate(ESCAPED).encode()
+    text = body.decode()
+    # None of them is printable, and a whole line is asked that in one step: a folder with an accent in its name, which
+    # is on every line, must not cost a look at each character.
+    return body if text.isprintable() else text.translate(ESCAPED).encode()
 
 
 def leaf(body: bytes) -> str:
