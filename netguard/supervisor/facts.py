@@ -39,8 +39,11 @@ class World:
     def _look(self, question: Question, process: Process, now: float) -> Facts:
         kind, _, proto, host, port, path, program = question.fields[:7]
         if kind == "connect" and proto != "unix":
+            address = parse_ip(host)
+            if not self.listening.held and address is not None:
+                return Facts(address, self.leases.names(address, now))
             number = int(port) if port.isascii() and port.isdigit() and len(port) <= 5 else None
-            return self._at(process.pid, parse_ip(host), proto, number, now)
+            return self._at(process.pid, address, proto, number, now)
         if kind == "connect" or kind == "listen":
             return self._socket(process.pid, path) if proto == "unix" else Facts(parse_ip(host))
         if kind == "http":

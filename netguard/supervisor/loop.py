@@ -116,31 +116,32 @@ class Loop:
         """Runs until the guest has ended; returns how. A guest that must report and does not is killed."""
         self.poll.register(inbox.fd, select.EPOLLIN)
         job = guest.Job(pid)
-        deadline = time.monotonic() + HELLO
-        tick = time.monotonic() + 1.0
+        now = time.monotonic()
+        deadline, tick = now + HELLO, now + 1.0
         while self.end is None:
-            for fd, _ in self.poll.poll(self._patience(tick)):
-                if fd == inbox.fd:
+            until = min(tick, self.later[0][0]) if self.later else tick
+            for fd, _ in self.poll.poll(max(0.0, until - now)):
+                peer = self.peers.get(fd)
+                if peer is not None:
+                    self._hear(peer)
+                elif fd == inbox.fd:
                     before = time.monotonic()
                     self.end = job.hear(inbox.drain())
                     deadline += time.monotonic() - before  # the whole job may have been stopped in there
                 else:
                     self._ready(fd)
             now = time.monotonic()
+            if now < until:
+                continue
+            self._due(now)
             if now >= tick:
                 self._tick(now)
                 tick = now + 1.0
-            self._due(now)
-            if must_report and not self.reported and now > deadline:
-                guest.send(pid, signal.SIGKILL)
-                deadline = now + HELLO
+                if must_report and not self.reported and now > deadline:
+                    guest.send(pid, signal.SIGKILL)
         self._drain()
         self._tick(time.monotonic())
         return self.end
-
-    def _patience(self, tick: float) -> float:
-        until = min(tick, self.later[0][0]) if self.later else tick
-        return max(0.0, until - time.monotonic())
 
     def _ready(self, fd: int) -> None:
         if fd == self.listener.fileno():
@@ -148,8 +149,6 @@ class Loop:
         elif fd == self.resolver.fd:
             for task, answer in self.resolver.finished():
                 self._looked_up(task, answer)
-        elif fd in self.peers:
-            self._hear(self.peers[fd])
 
     def _drain(self) -> None:
         """What was said before the end: notes that are still in the sockets."""

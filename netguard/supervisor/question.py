@@ -16,19 +16,17 @@ from __future__ import annotations
 from netguard.core.request import KINDS, NO_CODE, Code
 from netguard.core.wire import unpack
 
-#: Fields before the open-ended argv, and whether one follows. All but `open` carry a number behind their name.
-SHAPES: dict[str, tuple[int, bool]] = {
-    "open": (4, False),
-    "hello": (4, True),
-    "ask": (13, True),
-    "lookup": (13, False),
-    "hostile": (9, False),
-    "listening": (1, False),
-    "result": (3, False),
+#: Where in a frame's texts the fields begin and end, whether an argv follows, and where CODE begins (0: there is none).
+#: All but `open` carry a number behind their name.
+SHAPES: dict[str, tuple[int, int, bool, int]] = {
+    "open": (1, 5, False, 0),
+    "hello": (2, 6, True, 0),
+    "ask": (2, 15, True, 9),
+    "lookup": (2, 15, False, 9),
+    "hostile": (2, 11, False, 5),
+    "listening": (2, 3, False, 0),
+    "result": (2, 5, False, 0),
 }
-
-#: The operations that end in CODE, and where it begins.
-CODED = {"ask": 7, "lookup": 7, "hostile": 3}
 
 #: The operations that name a kind of act.
 KINDRED = ("ask", "hostile")
@@ -61,33 +59,34 @@ class Question:
 def parse(frame: bytes) -> Question:
     """Returns the question in a frame. Raises Malformed for anything the shim would not have sent."""
     try:
-        fields = unpack(frame)
+        texts = unpack(frame)
     except ValueError as error:
         raise Malformed(str(error)) from None
-    op = fields[0]
+    op = texts[0]
     shape = SHAPES.get(op)
     if shape is None:
         raise Malformed("an operation that nobody knows")
-    length, has_argv = shape
-    number = "" if op == "open" else fields.pop(1)[:MAX_NUMBER] if len(fields) > 1 else ""
-    del fields[0]
-    if len(fields) < length or (len(fields) > length and not has_argv):
-        raise Malformed(f"{op} with {len(fields)} fields")
+    begin, end, has_argv, code_at = shape
+    count = len(texts)
+    if count < end or (count > end and not has_argv):
+        raise Malformed(f"{op} with {count} texts")
+    fields = texts[begin:end]
     if op in KINDRED and fields[0] not in _KINDS:
         raise Malformed("a kind that nobody knows")
-    argv: tuple[str, ...] = ()
-    if len(fields) > length:
-        argv = tuple(fields[length:])
-        del fields[length:]
-    at = CODED.get(op)
-    if at is None:
-        return Question(op, number, fields, argv, NO_CODE)
-    code = Code(fields[at], to_int(fields[at + 1]), *fields[at + 2 : at + 6])
-    return Question(op, number, fields, argv, code)
+    code = NO_CODE
+    if code_at:
+        file, line, func, module, package, via = texts[code_at : code_at + 6]
+        code = Code(file, to_int(line), func, module, package, via)
+    argv = tuple(texts[end:]) if count > end else ()
+    return Question(op, texts[1][:MAX_NUMBER] if begin == 2 else "", fields, argv, code)
 
 
 def to_int(text: str, least: int = 0, most: int = INT_MAX) -> int:
     """A guest's number: ASCII digits within bounds, behind a minus where that is. Raises Malformed."""
+    if text.isdigit() and len(text) < 10 and text.isascii():  # nearly always, and without a copy
+        number = int(text)
+        if least <= number <= most:
+            return number
     digits = text[1:] if text[:1] == "-" else text
     if not (digits.isascii() and digits.isdigit() and len(digits) <= 10 and least <= int(text) <= most):
         raise Malformed("a number that is none")

@@ -64,13 +64,13 @@ class Context:
 
 def request_of(question: Question, process: Process, context: Context, facts: Facts) -> Request:
     """Returns the request in an `ask`. Raises Malformed."""
-    return ascribed(BUILDERS[question.fields[0]](question, facts), question, process, context)
+    request = BUILDERS[question.fields[0]](question, facts)
+    request.event = question.fields[1]
+    return ascribed(request, question, process, context)
 
 
 def ascribed(request: Request, question: Question, process: Process, context: Context) -> Request:
     """The request with who asked filled in."""
-    if not request.event:
-        request.event = question.fields[1]
     request.code = question.code
     request.user = process.user
     request.process = process.exe
@@ -79,12 +79,12 @@ def ascribed(request: Request, question: Question, process: Process, context: Co
 
 
 def _destination(question: Question, facts: Facts) -> Request:
-    kind, event, proto, host, port = question.fields[:5]
+    kind, _, proto, host, port = question.fields[:5]
     if host and facts.address is None:
         raise Malformed("a host that is no address")
     number = to_int(port, 0, 65_535) if port else None
     return Request(
-        kind, event, address=facts.address, port=number, proto=proto, path=facts.path, own=facts.own, names=facts.names
+        kind, address=facts.address, port=number, proto=proto, path=facts.path, own=facts.own, names=facts.names
     )
 
 
@@ -115,14 +115,11 @@ def host_of(name: str) -> tuple[str, tuple[int, int] | None]:
 
 
 def _http(question: Question, facts: Facts) -> Request:
-    event, size = question.fields[1], question.fields[4]
-    if size:
-        to_int(size)
+    if question.fields[4]:
+        to_int(question.fields[4])  # the body's size: read again when there is a line
     host, port = endpoint_of(question)
     name, address = host_of(host)
-    return Request(
-        "http", event, host=name, address=address, port=port, proto="tcp", own=facts.own, names=facts.names
-    )
+    return Request("http", host=name, address=address, port=port, proto="tcp", own=facts.own, names=facts.names)
 
 
 def endpoint_of(question: Question) -> tuple[str, int | None]:
