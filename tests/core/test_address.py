@@ -228,11 +228,14 @@ def test_special_range_of_an_address(text: str, name: str) -> None:
 
 
 def test_public_addresses_are_global_to_the_standard_library() -> None:
-    """What we call public, Python calls global; the first address of each /16 of IPv4 and a spread of IPv6."""
+    """What we call public, Python calls global; the first address of each /16 of IPv4 and a spread of IPv6.
+
+    Without 6to4: we judge it by the address inside, and older Pythons call all of it private.
+    """
     for high in range(1 << 16):
         if is_public((4, high << 16)):
             assert ipaddress.IPv4Address(high << 16).is_global, high
-        if is_public((6, high << 112)):
+        if high != 0x2002 and is_public((6, high << 112)):
             assert ipaddress.IPv6Address(high << 112).is_global, high
 
 
