@@ -22,15 +22,19 @@ class Record:
 
 
 class Reply:
-    """Answer a question: `verdict`, then the number of the record before it in the list ("0" if none), then `rest`."""
+    """Answer a question: `verdict`, then the number of the record before it in the list ("0" if none), then `rest`.
 
-    __slots__ = ("number", "rest", "to", "verdict")
+    rule: whose silent grant it is, where the same question would be granted again as long as nothing else changes.
+    """
+
+    __slots__ = ("number", "rest", "rule", "to", "verdict")
 
     def __init__(self, to: Peer, number: str, verdict: str, *rest: str) -> None:
         self.to = to
         self.number = number
         self.verdict = verdict
         self.rest = rest
+        self.rule = ""
 
 
 class LookUp:

@@ -94,8 +94,9 @@ class Listening:
         if found is None:
             return False
         if found.is_held():
-            # In another network namespace the same address is another's.
-            return found.space != "" and found.space == _link(f"/proc/{pid}/ns/net")
+            # In another network namespace the same address is another's. A process that left the one it listens in is
+            # not looked for: what it meets in a new one is the run's own as well.
+            return found.pid == pid or (found.space != "" and found.space == _link(f"/proc/{pid}/ns/net"))
         del self.held[endpoint]
         return False
 

@@ -19,6 +19,7 @@ from netguard.errors import TrailError
 from netguard.supervisor import guest, signals
 from netguard.supervisor.commands import Command, CutOff, Later, LookUp, Record, Reply, Say
 from netguard.supervisor.facts import World
+from netguard.supervisor.grants import Grants
 from netguard.supervisor.lookups import Answer, Resolver
 from netguard.supervisor.peer import Peer
 from netguard.supervisor.processes import look
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import NoReturn
 
+    from netguard.supervisor.requests import Facts
     from netguard.supervisor.session import Session
 
     Line = dict[str, object]
@@ -94,6 +96,7 @@ class Loop:
         self.outlet = outlet
         self.run = run
         self.world = World(session.leases, search)
+        self.grants = Grants()
         self.resolver = Resolver()
         self.peers: dict[int, Peer] = {}
         self.later: list[tuple[float, int, list[Command], int]] = []
@@ -206,15 +209,21 @@ class Loop:
         try:
             if length > MAX_FRAME:
                 raise Malformed("a frame that is too long")
-            self.do(self._answer(peer, parse(bytes(self.frame[:length]))))
+            frame = bytes(self.frame[:length])
+            granted = self.grants.find(peer, frame)
+            if granted is not None:
+                self.session.count(granted[0])
+                self._send(peer, granted[1], 0)
+                return
+            self.do(self._answer(peer, parse(frame), frame))
         except Malformed as error:
             self.do(self.session.cut_off(peer, peer.process, "channel.malformed", str(error)))
         except Exception as error:  # noqa: BLE001  # a fault of ours is a denial and a record, and not the end of the guard
             why = f"{type(error).__name__}: {error}"
             self.do(self.session.cut_off(peer, peer.process, "supervisor.fault", why))
 
-    def _answer(self, peer: Peer, question: Question) -> list[Command]:
-        """What a question comes to. Raises Malformed."""
+    def _answer(self, peer: Peer, question: Question, frame: bytes) -> list[Command]:
+        """What a question comes to; `frame` is what it was read from. Raises Malformed."""
         process = peer.process
         if process is None:
             return self._open(peer, question)
@@ -227,7 +236,10 @@ class Loop:
         now = time.monotonic()
         match question.op:
             case "ask":
-                return session.ask(peer, process, question, self.world.look(question, process, now), now)
+                facts = self.world.look(question, process, now)
+                commands = session.ask(peer, process, question, facts, now)
+                self._keep(peer, frame, facts, commands)
+                return commands
             case "lookup":
                 return session.lookup(peer, process, question, now)
             case "hello":
@@ -235,10 +247,18 @@ class Loop:
             case "hostile":
                 return session.hostile(peer, process, question, question.fields[2])
             case "listening":
+                self.grants.forget()
                 self.world.listening.show(process.pid, to_int(question.fields[0]))
                 return [Reply(peer, question.number, ALLOW)]
             case _:
                 raise Malformed("opened twice")
+
+    def _keep(self, peer: Peer, frame: bytes, facts: Facts, commands: list[Command]) -> None:
+        """Keeps a silent grant of an address, unless it rests on something that can end without our hearing of it."""
+        reply = commands[-1]
+        lasts = facts.address is not None and not facts.own and self.world.outer is None
+        if lasts and isinstance(reply, Reply) and reply.rule:
+            self.grants.keep(peer, frame, reply.rule, pack((reply.number, reply.verdict, "0", *reply.rest)))
 
     def _open(self, peer: Peer, question: Question) -> list[Command]:
         """The first thing on a connection. Who does not know the run's name is not of this run.
@@ -275,7 +295,7 @@ class Loop:
                         self._unrecorded(commands[at + 1 :], str(error))
                         return
                 case Reply():
-                    self._send(command.to, (command.number, command.verdict, str(seq), *command.rest), seq)
+                    self._reply(command.to, (command.number, command.verdict, str(seq), *command.rest), seq)
                 case Say():
                     self.outlet.say(command.line)
                 case LookUp():
@@ -296,7 +316,7 @@ class Loop:
             match command:
                 case Reply() | LookUp():
                     reason = f"the trail cannot be written: {why}"
-                    self._send(command.to, (command.number, DENY, "0", "trail", reason), 0)
+                    self._reply(command.to, (command.number, DENY, "0", "trail", reason), 0)
                 case Later():
                     self._unrecorded(command.commands, why)
                 case CutOff():
@@ -304,17 +324,24 @@ class Loop:
                 case _:
                     pass
 
-    def _send(self, peer: Peer, fields: tuple[str, ...], seq: int) -> None:
+    def _reply(self, peer: Peer, fields: tuple[str, ...], seq: int) -> None:
         """Answers a question; `seq` is the record that its outcome may be added to."""
+        try:
+            answer = pack(fields, MAX_ANSWER)
+        except ValueError:
+            # Too long for a frame (a name with thousands of addresses). To hear nothing is a denial.
+            self._close(peer)
+            return
+        self._send(peer, answer, seq)
+
+    def _send(self, peer: Peer, answer: bytes, seq: int) -> None:
         if peer.closed:
             return
         peer.waiting = False
         peer.seq = seq
         try:
-            peer.sock.send(pack(fields, MAX_ANSWER))
-        except (OSError, ValueError):
-            # Gone, or never reading; or an answer too long for a frame (a name with thousands of addresses). To hear
-            # nothing is a denial.
+            peer.sock.send(answer)
+        except OSError:  # gone, or never reading
             self._close(peer)
             return
         # A greeting that was answered is on record.
@@ -332,6 +359,7 @@ class Loop:
             self._looked_up(task, TRY_AGAIN)
 
     def _looked_up(self, task: LookUp, answer: Answer) -> None:
+        self.grants.forget()
         now = time.monotonic()
         self.do(self.session.looked_up(task, answer, (now - task.started) * 1000, now), task.seq)
 
@@ -341,6 +369,7 @@ class Loop:
             self.do(commands, seq)
 
     def _tick(self, now: float) -> None:
+        self.grants.forget()
         self.do(self.session.tick())
         self.outlet.tick(now)
 

@@ -49,10 +49,9 @@ HOSTILE_RULE = "hostile-argument"
 #: What a denial is called that the run around this one made.
 OUTER_RULE = "outer-run"
 
-#: Lines a second, for the whole run, that follow no decision and so cost a guest nothing to ask for: outcomes that the
-#: witness tells, and what we noticed about the channel. Two allowances, so that the one cannot bury the other.
-RESULTS, TAMPERS = "results", "tamper lines"
-A_SECOND = {RESULTS: 2_000, TAMPERS: 100}
+#: Lines a second, for the whole run, about what was noticed on the channel: they follow no decision and so cost a guest
+#: nothing to bring about, and must not bury what matters. Outcomes need no bound: each belongs to one recorded act.
+TAMPERS_A_SECOND = 100
 
 #: Rules in one count line, and answers in one result line, so that each stays a line.
 COUNTS_A_LINE, ANSWERS_A_LINE = 256, 64
@@ -96,8 +95,7 @@ class Session:
         self.meter = Meter()
         self.counts: dict[str, int] = {}
         self.decisions = 0
-        self.room = dict(A_SECOND)
-        self.lost: dict[str, int] = {}
+        self.tampers = 0  # in this second
         self.audit_names = sorted({name for rule in policy.rules for name in rule.audit})
 
     # Questions
@@ -207,26 +205,23 @@ class Session:
         """How the recorded act `seq` ended, as the witness says. It can speak of no other."""
         of, errno, ms = question.fields
         line: Line = {"kind": "result", "of": to_int(of), "errno": to_int(errno, INT_MIN), "ms": to_ms(ms)}
-        return self.within(RESULTS, line) if seq and line["of"] == seq else []
+        return [Record(line)] if seq and line["of"] == seq else []
 
     def reopened(self, process: Process, why: str) -> list[Command]:
         """A connection was opened because the one before was lost."""
-        return self.within(TAMPERS, {"kind": "tamper", "event": "channel.lost", "why": why, "proc": process.line})
+        return self.noticed({"kind": "tamper", "event": "channel.lost", "why": why, "proc": process.line})
 
     def cut_off(self, to: Peer, process: Process | None, event: str, why: str) -> list[Command]:
         """Whoever sends what the shim would not send has lost his line; the shim's next one starts anew."""
         line: Line = {"kind": "tamper", "event": event, "why": why}
         if process is not None:
             line["proc"] = process.line
-        return [*self.within(TAMPERS, line), CutOff(to)]
+        return [*self.noticed(line), CutOff(to)]
 
-    def within(self, allowance: str, line: Line) -> list[Command]:
+    def noticed(self, line: Line) -> list[Command]:
         """A line that costs its sender nothing, unless there were too many this second."""
-        if self.room[allowance] == 0:
-            self.lost[allowance] = self.lost.get(allowance, 0) + 1
-            return []
-        self.room[allowance] -= 1
-        return [Record(line)]
+        self.tampers += 1
+        return [Record(line), Say(line)] if self.tampers <= TAMPERS_A_SECOND else []
 
     def tick(self) -> list[Command]:
         """Once a second: what was let through in silence, by rule; and what was too much to be told."""
@@ -236,10 +231,10 @@ class Session:
             Record({"kind": "count", "counts": dict(items[at : at + COUNTS_A_LINE])})
             for at in range(0, len(items), COUNTS_A_LINE)
         ]
-        if self.lost:
-            why = ", ".join([f"{count} {name}" for name, count in self.lost.items()])
-            found.append(Record({"kind": "tamper", "event": "notes.flood", "why": f"left out: {why}"}))
-        self.room, self.lost = dict(A_SECOND), {}
+        if self.tampers > TAMPERS_A_SECOND:
+            why = f"left out: {self.tampers - TAMPERS_A_SECOND} tamper lines of the last second"
+            found.append(Record({"kind": "tamper", "event": "channel.flood", "why": why}))
+        self.tampers = 0
         return found
 
     # Outcomes
@@ -260,13 +255,19 @@ class Session:
                 return self.refuse(to, question, process, request, over)
             if outcome != "ok":
                 verdict, why = LOG, f"over its limit of {limits[0].text}: {outcome}"
-        self.decisions += 1
         reply = Reply(to, question.number, verdict, "again" if not limits and may_remember(request) else "")
         if verdict == ALLOW:
-            self.counts[decision.rule] = self.counts.get(decision.rule, 0) + 1
+            self.count(decision.rule)
+            reply.rule = "" if limits else decision.rule
             return [reply]
+        self.decisions += 1
         record = Record(self.line(process, question, request, verdict, decision.rule, why))
         return [record, Later(wait, [reply])] if wait > 0.0 else [record, reply]
+
+    def count(self, rule: str) -> None:
+        """One more act that a rule has let through in silence."""
+        self.decisions += 1
+        self.counts[rule] = self.counts.get(rule, 0) + 1
 
     def refuse(
         self,

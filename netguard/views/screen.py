@@ -7,14 +7,15 @@ import sys
 import time
 
 from netguard.views.denial import Repeats, denial_line, key_of
+from netguard.views.subject import ALARMS
 from netguard.views.summary import Tally
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     Line = dict[str, object]
 
-#: Kinds of the trail's own that are told at once, like a denial.
-ALARMS = ("tamper", "alert")
+#: Alarms told at once in a run; the summary says how many more there were.
+ALARMS_TOLD = 10
 
 
 class Screen:
@@ -34,6 +35,7 @@ class Screen:
         self.encoding = getattr(sys.stderr, "encoding", None) or "ascii"
         self.utf8 = self.encoding.lower().replace("-", "") == "utf8"
         self.colour = os.isatty(2) and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
+        self.alarms = 0
         self.tally = Tally(dry_run)
         self.repeats = Repeats(utf8=self.utf8)
 
@@ -51,10 +53,15 @@ class Screen:
         self.tally.add(line)
 
     def say(self, line: Line) -> None:
-        """Tells of a denial, unless it is the same as one a moment ago."""
+        """Tells of an alarm, or of a denial unless it is the same as one a moment ago."""
+        if line["kind"] in ALARMS:
+            self.alarms += 1
+            if self.alarms <= ALARMS_TOLD:
+                self.tell(denial_line(line, utf8=self.utf8), urgent=True)
+            return
         now = time.monotonic()
         if self.repeats.seen(key_of(line, utf8=self.utf8), now):
-            self.tell(denial_line(line, utf8=self.utf8), line.get("kind") in ALARMS)
+            self.tell(denial_line(line, utf8=self.utf8))
 
     def tick(self, now: float) -> None:
         """Once a second: how often what was told has repeated."""

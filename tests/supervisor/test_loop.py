@@ -133,7 +133,7 @@ def test_flood_of_malformed_connections_is_survived_and_bounded_on_record(tmp_pa
         "    line.close()\n"
         "good()",
     )
-    floods = [line for line in lines if line["event"] == "notes.flood"]
+    floods = [line for line in lines if line["event"] == "channel.flood"]
     left_out = sum(int(line["why"].split()[2]) for line in floods)
     assert len(lines) - len(floods) + left_out == 10_000
     assert len(lines) < 5_000
@@ -321,3 +321,17 @@ except netguard.Denied:
         result = run_guarded(["-c", script, str(other.port)], rules=OWN)
         assert (result.status, result.stdout) == (0, "ok\n"), result.stderr
         assert other.connections == 0
+
+
+def test_alarms_are_told_at_once_and_only_so_many(tmp_path: Path) -> None:
+    script = """
+for _ in range(30):
+    line = Line()
+    line.raw(b"junk")
+    assert line.hear() is None
+"""
+    result = run_client(tmp_path, script)
+    told = [line for line in result.stderr.splitlines() if line == "netguard: TAMPER: an operation that nobody knows"]
+    assert 10 <= len(told) <= 15  # and the first five again in the summary
+    assert "more tamper and alert lines are in the trail" in result.stderr
+    assert len(result.lines("tamper")) == 30

@@ -9,7 +9,7 @@ import pytest
 from netguard.core.policy import Limit
 from netguard.supervisor.question import Malformed
 from netguard.supervisor.requests import NO_FACTS, Facts
-from netguard.supervisor.session import A_SECOND, COUNTS_A_LINE, RESULTS, TAMPERS
+from netguard.supervisor.session import COUNTS_A_LINE, TAMPERS_A_SECOND
 from tests.core.policies import policy
 from tests.playbook import (
     CODE,
@@ -689,29 +689,17 @@ def test_outcome_with_a_number_that_is_none_is_malformed(place: int, number: str
         Playbook(policy()).session.result(PROCESS, heard("result", *fields), 7)
 
 
-def test_flood_of_outcomes_is_counted_and_not_written() -> None:
+def test_flood_of_what_was_noticed_is_counted_and_not_written() -> None:
     book = Playbook(policy())
-    question = heard("result", "7", "0", "1")
-    lines = [command for _ in range(A_SECOND[RESULTS] + 5) for command in book.session.result(PROCESS, question, 7)]
-    assert len(lines) == A_SECOND[RESULTS]
-    book.plays(book.session.tick(), note("tamper", event="notes.flood", why="left out: 5 results"))
-    book.plays(book.session.result(PROCESS, question, 7), note("result", of=7, errno=0, ms=1.0))
-    book.plays(book.session.tick())
-
-
-def test_flood_of_lost_channels_does_not_take_the_room_of_outcomes() -> None:
-    book = Playbook(policy())
-    for _ in range(A_SECOND[TAMPERS]):
-        book.plays(
-            book.session.reopened(PROCESS, "closed"),
-            note("tamper", event="channel.lost", why="closed", proc=PROCESS.line),
-        )
+    lost = note("tamper", event="channel.lost", why="closed", proc=PROCESS.line)
+    for _ in range(TAMPERS_A_SECOND):
+        book.plays(book.session.reopened(PROCESS, "closed"), lost, SAY)
     book.plays(book.session.reopened(PROCESS, "closed"))
     book.plays(book.session.cut_off(PEER, PROCESS, "channel.malformed", "no"), CUT)
-    book.plays(
-        book.session.result(PROCESS, heard("result", "7", "0", "1"), 7), note("result", of=7, errno=0, ms=1.0)
-    )
-    book.plays(book.session.tick(), note("tamper", event="notes.flood", why="left out: 2 tamper lines"))
+    why = "left out: 2 tamper lines of the last second"
+    book.plays(book.session.tick(), note("tamper", event="channel.flood", why=why))
+    book.plays(book.session.reopened(PROCESS, "closed"), lost, SAY)
+    book.plays(book.session.tick())
 
 
 @pytest.mark.parametrize("process", [PROCESS, None], ids=["known", "unknown"])
@@ -720,5 +708,5 @@ def test_whoever_breaks_the_protocol_is_recorded_and_cut_off(process: Any) -> No
     proc = {"proc": PROCESS.line} if process else {}
     book.plays(
         book.session.cut_off(PEER, process, "channel.malformed", "no"),
-        note("tamper", event="channel.malformed", why="no", **proc), CUT,
+        note("tamper", event="channel.malformed", why="no", **proc), SAY, CUT,
     )  # fmt: skip

@@ -1,0 +1,125 @@
+"""What is granted from memory is what would be granted anew, and is counted all the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from netguard.core.wire import pack
+from netguard.supervisor import grants
+from netguard.supervisor.grants import Grants
+from netguard.supervisor.processes import Process
+from netguard.supervisor.question import MAX_NUMBER
+from tests.supervisor.running import run_client
+
+
+class Asker:
+    """As much of a peer as is looked at."""
+
+    def __init__(self) -> None:
+        self.process = Process(1, 1, "ci", "", {})
+        self.waiting = False
+
+
+def frame(number: str, *fields: str) -> bytes:
+    return pack(("ask", number, *fields))
+
+
+def kept(asker: Any) -> Grants:
+    known = Grants()
+    known.keep(asker, frame("1", "connect", "x"), "rule", b"1\0allow\0" + b"0\0")
+    return known
+
+
+def test_same_question_of_the_same_process_is_found_with_its_own_number() -> None:
+    asker: Any = Asker()
+    assert kept(asker).find(asker, frame("2", "connect", "x")) == ("rule", b"2\0allow\0" + b"0\0")
+
+
+def test_any_other_question_is_not() -> None:
+    asker: Any = Asker()
+    known = kept(asker)
+    for other in (
+        frame("2", "connect", "y"), frame("2", "connect"), frame("2", "connect", "x", ""), frame("2"), b"ask", b"ask\0",
+        pack(("lookup", "2", "connect", "x")), frame("n" * (MAX_NUMBER + 1), "connect", "x"), b"",
+    ):  # fmt: skip
+        assert known.find(asker, other) is None
+    other_process: Any = Asker()
+    assert known.find(other_process, frame("2", "connect", "x")) is None
+    asker.waiting = True
+    assert known.find(asker, frame("2", "connect", "x")) is None
+
+
+def test_bound_of_a_number_is_the_same_in_both_readings() -> None:
+    assert grants.MAX_NUMBER == MAX_NUMBER
+
+
+def test_too_many_grants_are_forgotten() -> None:
+    asker: Any = Asker()
+    known = Grants()
+    for number in range(grants.MAX_GRANTS + 1):
+        known.keep(asker, frame("1", str(number)), "rule", b"1\0allow\0")
+    assert len(known.known) == 1
+    known.forget()
+    assert known.known == {}
+
+
+def test_repeated_grants_are_counted(tmp_path: Path) -> None:
+    script = "line = Line()\nfor _ in range(500): assert line.ask()[1:] == ['allow', '0', '']"
+    result = run_client(tmp_path, script, rules="version: 1\nrules:\n  - {allow: connect, name: mine}\n")
+    assert result.status == 0, result.stderr
+    assert sum(line["counts"].get("mine", 0) for line in result.lines("count")) == 500
+    assert result.lines("close")[0]["decisions"] == 500
+
+
+def test_limited_and_logged_grants_are_decided_each_time(tmp_path: Path) -> None:
+    rules = """
+version: 1
+rules:
+  - {allow: connect, to: "127.0.0.1:80", limit: {connections: 3/run}}
+  - {log: connect, to: "127.0.0.1:81"}
+"""
+    script = """
+line = Line()
+assert [line.ask(80)[1] for _ in range(5)] == ["allow"] * 3 + ["deny"] * 2
+assert len({line.ask(81)[2] for _ in range(5)}) == 5
+"""
+    result = run_client(tmp_path, script, rules=rules)
+    assert result.status == 0, result.stderr
+    assert result.verdicts("connect") == ["deny"] * 2 + ["log"] * 5
+
+
+def test_new_name_behind_an_address_is_looked_at_at_once(tmp_path: Path) -> None:
+    """A denied name that turns out to be behind an address takes the address with it."""
+    rules = """
+version: 1
+default: allow
+rules:
+  - {deny: connect, to: localhost}
+"""
+    script = """
+line = Line()
+assert [line.ask()[1] for _ in range(3)] == ["allow"] * 3
+assert line.lookup("localhost")[1] == "allow"
+assert line.ask()[1] == "deny"
+"""
+    result = run_client(tmp_path, script, rules=rules)
+    assert result.status == 0, result.stderr
+
+
+def test_denied_address_that_becomes_the_run_s_own_is_granted(tmp_path: Path) -> None:
+    """And the other way round: what was its own is not once it is closed."""
+    rules = "version: 1\nrules:\n  - {allow: [connect, listen], to: '@self'}\n"
+    script = """
+import socket
+server = socket.create_server(("127.0.0.1", 0))
+port = server.getsockname()[1]
+line = Line()
+assert line.ask(port)[1] == "deny"
+assert line.question("listening", str(server.fileno()))[1] == "allow"
+assert [line.ask(port)[1] for _ in range(3)] == ["allow"] * 3
+server.close()
+assert line.ask(port)[1] == "deny"
+"""
+    result = run_client(tmp_path, script, rules=rules)
+    assert result.status == 0, result.stderr
