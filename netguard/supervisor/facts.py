@@ -17,11 +17,15 @@ if TYPE_CHECKING:
 
 
 class World:
-    """Where facts come from during a run."""
+    """Where facts come from during a run.
 
-    __slots__ = ("leases", "listening", "outer", "search")
+    asks_own: whether a rule asks for the run's own sockets; else nobody has to look, which takes longer than to decide.
+    """
 
-    def __init__(self, leases: Leases, search: str) -> None:
+    __slots__ = ("asks_own", "leases", "listening", "outer", "search")
+
+    def __init__(self, leases: Leases, search: str, *, asks_own: bool = True) -> None:
+        self.asks_own = asks_own
         self.leases = leases
         self.listening = Listening()
         self.search = search  # PATH, as the guest was started with
@@ -40,8 +44,6 @@ class World:
         kind, _, proto, host, port, path, program = question.fields[:7]
         if kind == "connect" and proto != "unix":
             address = parse_ip(host)
-            if not self.listening.held and address is not None:
-                return Facts(address, self.leases.names(address, now))
             number = int(port) if port.isascii() and port.isdigit() and len(port) <= 5 else None
             return self._at(process.pid, address, proto, number, now)
         if kind == "connect" or kind == "listen":
@@ -57,13 +59,13 @@ class World:
         """What is known of an address: the names it was given for, and whether the run itself answers there."""
         if address is None:
             return NO_FACTS
-        own = bool(self.listening.held) and port is not None and self.listening.owns(pid, proto, address, port)
+        own = self.asks_own and port is not None and self.listening.owns(pid, proto, address, port)
         return Facts(address, self.leases.names(address, now), own)
 
     def _socket(self, pid: int, path: str) -> Facts:
         """A unix socket has one place, whatever links lead there; an abstract name is its own place."""
         real = real_path(path) if path and not path.startswith("@") else path
-        return Facts(path=real, own=bool(self.listening.held) and self.listening.owns_path(pid, real))
+        return Facts(path=real, own=self.asks_own and self.listening.owns_path(pid, real))
 
     def _program(self, program: str, process: Process) -> str:
         """The real path of what would run, "" when nothing is there."""

@@ -66,6 +66,8 @@ class Listening:
 
     def owns(self, pid: int, proto: str, address: tuple[int, int], port: int) -> bool:
         """Whether a listener that this run holds right now answers at this address, for a process of the run."""
+        if not self.held:
+            return False
         version, number = address
         if number == 0:  # "this host": the kernel connects to the loopback address (ip(7))
             number = 0x7F000001 if version == 4 else 1

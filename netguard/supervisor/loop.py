@@ -95,7 +95,7 @@ class Loop:
         self.session = session
         self.outlet = outlet
         self.run = run
-        self.world = World(session.leases, search)
+        self.world = World(session.leases, search, asks_own=session.asks_own)
         self.grants = Grants()
         self.resolver = Resolver()
         self.peers: dict[int, Peer] = {}

@@ -18,7 +18,7 @@ from __future__ import annotations
 from netguard.core.address import canonical_host, format_ip, parse_ip, special
 from netguard.core.decide import decide
 from netguard.core.limits import Meter
-from netguard.core.policy import ALLOW, DENY, LOG, Decision, Policy
+from netguard.core.policy import ALLOW, DENY, LOG, SELF, Decision, Policy
 from netguard.core.reach import is_localhost
 from netguard.core.request import Request
 from netguard.supervisor.commands import Command, CutOff, Later, LookUp, Record, Reply, Say
@@ -96,6 +96,7 @@ class Session:
         self.counts: dict[str, int] = {}
         self.decisions = 0
         self.tampers = 0  # in this second
+        self.asks_own = any([target.form == SELF for rule in policy.rules for target in rule.to or ()])
         self.audit_names = sorted({name for rule in policy.rules for name in rule.audit})
 
     # Questions

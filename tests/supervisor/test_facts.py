@@ -56,6 +56,13 @@ def test_run_s_own_server_is_known(world: World, kind: str) -> None:
         assert look(world, asked).address == (4, 0x7F000001)
 
 
+def test_nobody_looks_for_own_servers_that_no_rule_asks_for() -> None:
+    world = World(Leases(), "", asks_own=False)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        world.listening.show(os.getpid(), server.fileno())
+        assert not look(world, question("connect", "tcp", "127.0.0.1", str(server.getsockname()[1]))).own
+
+
 @pytest.mark.parametrize("port", ["", "x", "٣", "-1", "99999999"])
 def test_port_that_is_none_is_nobody_s_own(world: World, port: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:

@@ -185,6 +185,15 @@ def test_limit_delays_a_look_up() -> None:
     assert book.task.pending.recorded
 
 
+@pytest.mark.parametrize(
+    ("rules", "asks"),
+    [((), False), (("allow connect 127.0.0.1", "deny exec"), False), (("deny connect a.example", "log any @self"), 1)],
+    ids=["none", "others", "self"],
+)
+def test_own_sockets_matter_where_a_rule_asks_for_them(rules: tuple[str, ...], asks: bool) -> None:
+    assert Playbook(policy(*rules)).session.asks_own == asks
+
+
 # What need not be asked again
 
 
