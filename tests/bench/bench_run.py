@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import platform
+import socket
 import statistics
 import subprocess
 import sys
@@ -51,6 +52,14 @@ def wall(command: list[str]) -> float:
 def printed(command: list[str]) -> float:
     """The number that a case prints."""
     return float(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+
+
+def connected(command: list[str]) -> float:
+    """The same for a case that connects: to a new listener, which has room for all and accepts none."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(4096)
+        return printed([*command, str(listener.getsockname()[1])])
 
 
 def alternate(
@@ -118,7 +127,7 @@ def main(turns: int = 7) -> int:
             pinned(places)
             for rules, word in ((allow, "allow"), (log, "log")):
                 plain, guard = alternate(
-                    printed, bare(CASES, "connect", "2000"), guarded(rules, CASES, "connect", "2000"), turns
+                    connected, bare(CASES, "connect", "2000"), guarded(rules, CASES, "connect", "2000"), turns
                 )
                 over = guard - plain > limit
                 fine.append(row(f"connect, {word}, {where}", "us", plain, guard, f"+{limit} us", over))

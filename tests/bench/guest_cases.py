@@ -1,6 +1,6 @@
 """What the benchmarks run, bare and guarded: each case does its work once and prints one number, in microseconds.
 
-    python guest_cases.py connect|get|cpu|files ROUNDS [URL]
+    python guest_cases.py connect|get|cpu|files ROUNDS [PORT|URL]
 """
 
 from __future__ import annotations
@@ -21,12 +21,9 @@ def median(work: Callable[[], float], rounds: int) -> float:
     return statistics.median([work() for _ in range(rounds)]) * 1e6
 
 
-def connect(rounds: int) -> float:
-    """One blocking TCP connect to a listener of this process; what it costs besides is not counted."""
-    listener = socket.socket()
-    listener.bind(("127.0.0.1", 0))
-    listener.listen(128)
-    address = listener.getsockname()
+def connect(rounds: int, port: str) -> float:
+    """One blocking TCP connect to a listener of another process, which lets them wait in its queue."""
+    address = ("127.0.0.1", int(port))
 
     def once() -> float:
         sock = socket.socket()
@@ -34,7 +31,6 @@ def connect(rounds: int) -> float:
         sock.connect(address)
         took = time.perf_counter() - start
         sock.close()
-        listener.accept()[0].close()
         return took
 
     return median(once, rounds)
