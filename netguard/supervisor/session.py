@@ -209,8 +209,11 @@ class Session:
         return [Record(line)] if seq and line["of"] == seq else []
 
     def reopened(self, process: Process, why: str) -> list[Command]:
-        """A connection was opened because the one before was lost."""
-        return self.noticed({"kind": "tamper", "event": "channel.lost", "why": why, "proc": process.line})
+        """A connection was opened because the one before was lost.
+
+        Only on record: a daemon that closes every descriptor it finds does this in all innocence.
+        """
+        return self.noticed({"kind": "tamper", "event": "channel.lost", "why": why, "proc": process.line})[:1]
 
     def cut_off(self, to: Peer, process: Process | None, event: str, why: str) -> list[Command]:
         """Whoever sends what the shim would not send has lost his line; the shim's next one starts anew."""

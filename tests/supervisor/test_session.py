@@ -702,12 +702,12 @@ def test_flood_of_what_was_noticed_is_counted_and_not_written() -> None:
     book = Playbook(policy())
     lost = note("tamper", event="channel.lost", why="closed", proc=PROCESS.line)
     for _ in range(TAMPERS_A_SECOND):
-        book.plays(book.session.reopened(PROCESS, "closed"), lost, SAY)
+        book.plays(book.session.reopened(PROCESS, "closed"), lost)
     book.plays(book.session.reopened(PROCESS, "closed"))
     book.plays(book.session.cut_off(PEER, PROCESS, "channel.malformed", "no"), CUT)
     why = "left out: 2 tamper lines of the last second"
     book.plays(book.session.tick(), note("tamper", event="channel.flood", why=why))
-    book.plays(book.session.reopened(PROCESS, "closed"), lost, SAY)
+    book.plays(book.session.reopened(PROCESS, "closed"), lost)
     book.plays(book.session.tick())
 
 
