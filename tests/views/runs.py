@@ -42,8 +42,8 @@ COVERAGE = {"v": 1, "seq": 0, "kind": "coverage", "layers": ["hook"]}
 #: A run under the pack that logs everything: an index, an API by three addresses, a leak that was stopped.
 AUDIT_RUN: list[Record] = [
     COVERAGE,
-    dns("pypi.org", code=code(8, "index")),
-    connect("pypi.org", "151.101.0.223", 443, code=code(8, "index")),
+    dns("pkg.test", code=code(8, "index")),
+    connect("pkg.test", "151.101.0.223", 443, code=code(8, "index")),
     dns("api.openai.com", code=code(12, "ask")),
     connect("api.openai.com", "162.159.140.245", 443, code=code(12, "ask")),
     connect("api.openai.com", "172.66.0.243", 443, code=code(12, "ask")),

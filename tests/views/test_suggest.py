@@ -44,7 +44,7 @@ rules:
   - allow: [dns, connect]
     to:
       - "api.openai.com:443"
-      - "pypi.org:443"
+      - "pkg.test:443"
   # Programs it started, with whatever arguments.
   - allow: [exec]
     program:
@@ -135,8 +135,8 @@ def test_rules_grant_what_was_seen_and_deny_what_was_denied(tmp_path: Path) -> N
     "record",
     [
         dns("other.example"),
-        connect("pypi.org", "151.101.0.223", 80),
-        connect("pypi.org", "127.0.0.1", 443),
+        connect("pkg.test", "151.101.0.223", 80),
+        connect("pkg.test", "127.0.0.1", 443),
         connect("", "151.101.0.223", 443),
         connect("", "93.184.216.34", 443, proto="udp"),
         connect("other.example", "93.184.216.34", 443),
@@ -292,7 +292,7 @@ def test_hostile_names_add_no_rule(tmp_path: Path, seed: int) -> None:
     assert text.isascii()
     assert all(row.isprintable() for row in text.split("\n"))
     policy = loaded(text, tmp_path)
-    assert verdict(policy, connect("pypi.org", "151.101.0.223", 443)) == "allow"
+    assert verdict(policy, connect("pkg.test", "151.101.0.223", 443)) == "allow"
     for record in (dns("other.example"), connect("", "8.8.8.8", 53), started("/bin/bash"), listen("0.0.0.0", 1)):
         assert verdict(policy, record) == "deny"
     kinds = {kind for rule in policy.rules if rule.verdict != "deny" for kind in rule.kinds}

