@@ -209,6 +209,8 @@ def _describe_http(question: Question, request: Request) -> Line:
     if request.address is not None:
         dst["ip"] = format_ip(request.address)
     dst["port"] = request.port
+    if request.own:
+        dst["own"] = True
     http: Line = {"scheme": parts.scheme, "method": method, "host": parts.hostname or "", "path": parts.path or "/"}
     names = [part.partition("=")[0] for part in parts.query.split("&") if part]
     if names:
