@@ -30,6 +30,10 @@ INET = _socket.AF_INET
 _kind = _socket.socket.type.__get__
 _getsockname = _socket.socket.getsockname
 _DGRAM = _socket.SOCK_DGRAM
+_timeout = _socket.timeout
+
+#: What a time-out of the socket's own comes to; the exception that says so carries no number.
+ETIMEDOUT = 110
 
 #: Errors that say "not yet": the connection goes on, so nothing is known about how it ends.
 _PENDING = (11, 36, 114, 115)  # EAGAIN, macOS's EINPROGRESS, Linux's EALREADY and EINPROGRESS
@@ -79,7 +83,7 @@ def wrap_connect(name: str, addresses: Addresses, witness: Witness) -> Callable[
             number = found or 0
             return found
         except OSError as error:
-            number = error.errno or 0
+            number = error.errno or (ETIMEDOUT if type(error) is _timeout else 0)
             raise
         finally:
             # Only what is on record has an outcome to add; a silent grant stays silent.

@@ -346,3 +346,26 @@ def test_reloaded_modules_are_wrapped_once(interpreter: Interpreter, tmp_path: P
     assert kinds.count("exec") == 3
     assert 3 <= kinds.count("connect") <= 6  # `localhost` may have two addresses
     assert len(kinds) == kinds.count("exec") + kinds.count("connect")
+
+
+def test_connection_that_times_out_is_told_as_such(interpreter: Interpreter, tmp_path: Path) -> None:
+    """A listener whose queue is full lets the next one wait; Python's own time-out carries no number."""
+    code = """
+    import socket
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    listener.listen(0)
+    waiting = []
+    for _ in range(8):
+        sock = socket.socket()
+        sock.settimeout(0.2)
+        waiting.append(sock)
+        try:
+            sock.connect(listener.getsockname())
+        except socket.timeout:
+            break
+    print("timed out")
+    """
+    run = guarded(tmp_path, code, interpreter)
+    assert run.stdout == "timed out\n"
+    assert [line["errno"] for line in run.trail if line["kind"] == "result"][-1] == 110
