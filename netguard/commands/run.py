@@ -132,6 +132,8 @@ def guarded(args: Namespace) -> tuple[Change, int]:
     run = new_run()
     trail, place = open_log(args, run)
     screen = Screen(quiet=args.quiet, dry_run=args.dry_run, audit=not args.rules, trail=place)
+    if args.wall == "auto":
+        screen.note = "wall: off, this version has none; what native code and other programs do is not seen"
     session = Session(policy, Context(user_name(os.getuid()), args.session, tags), dry_run=args.dry_run)
 
     def write(line: dict[str, object]) -> int:

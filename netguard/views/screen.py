@@ -38,6 +38,7 @@ class Screen:
         self.alarms = 0
         self.tally = Tally(dry_run)
         self.repeats = Repeats(utf8=self.utf8)
+        self.note = ""  # a line below the summary
 
     def tell(self, text: str, urgent: bool = False) -> None:
         """Writes one line. A terminal that is gone must not end the run."""
@@ -82,6 +83,8 @@ class Screen:
         if self.quiet:
             return
         text = self.tally.render(width(), self.colour, trail=self.trail, utf8=self.utf8)
+        if self.note:
+            text += self.note + "\n"
         if self.audit and self.tally.groups:
             from netguard.views.suggest import suggest
 
