@@ -44,8 +44,15 @@ class Limit:
     __slots__ = ("amount", "burst", "counter", "over", "per", "text", "window")
 
     def __init__(
-        self, counter: str, amount: int, window: float, *, burst: int, per: str = "run", over: str = DENY, text: str =
-        ""
+        self,
+        counter: str,
+        amount: int,
+        window: float,
+        *,
+        burst: int,
+        per: str = "run",
+        over: str = DENY,
+        text: str = "",
     ) -> None:
         self.counter = counter
         self.amount = amount
