@@ -5,6 +5,8 @@ Modules raise them; only `commands.main` prints them. A guest never sees one of 
 
 from __future__ import annotations
 
+from netguard.record import NotRecorded
+
 
 class NetguardError(Exception):
     """Something netguard could not do. `str(error)` is the whole text a person reads.
@@ -31,7 +33,7 @@ class PolicyError(NetguardError):
     exit_code = 125
 
 
-class TrailError(NetguardError):
+class TrailError(NotRecorded, NetguardError):
     """A line could not be put on record whole, or a trail cannot be read."""
 
     slug = "trail"

@@ -15,15 +15,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from netguard.core.acts import Context, Facts
 from netguard.core.address import parse_ip
+from netguard.core.answer import Answer
+from netguard.core.commands import CutOff, Later, LookUp, Record, Reply, Say
 from netguard.core.policy import Policy
+from netguard.core.process import Process
+from netguard.core.question import Question, parse
+from netguard.core.session import Session
 from netguard.core.wire import pack
-from netguard.supervisor.commands import CutOff, Later, LookUp, Record, Reply, Say
-from netguard.supervisor.lookups import Answer
-from netguard.supervisor.processes import Process
-from netguard.supervisor.question import Question, parse
-from netguard.supervisor.requests import Context, Facts
-from netguard.supervisor.session import Session
 
 #: Who asks. Only the loop looks inside a peer; to a session it is what an answer is sent to.
 PEER: Any = object()

@@ -34,20 +34,25 @@ FREE = frozenset(
 
 FLOORS = {
     "core": Floor("", "decides in the supervisor and in guests alike: pure, so a test shows what happens", frozenset()),
+    "record": Floor(
+        "core",
+        "makes and chains lines, in a guest without a supervisor too: nothing that a bare interpreter has not",
+        FREE | {"_json", "_sha2", "_sha256", "hashlib"},  # C modules; `hashlib` only where neither of the two is there
+    ),
     "denied": Floor("", "the class that guest and shim share, read by path where there is no netguard", frozenset()),
     "shim": Floor(
-        "core denied",
-        "lives in the guest: it may know what is asked and how to ask, never how it is decided, recorded or shown",
+        "core record denied",
+        "lives in the guest: where there is a supervisor it only asks; without one it decides and records by itself",
         # The finder and the wrappers load these two when the guest itself has just loaded them.
         FREE | {"_socket", "_posixsubprocess"},
     ),
-    "errors": Floor("", "every part raises them"),
+    "errors": Floor("record", "every part raises them"),
     "paths": Floor("", "where our own files are; knows nothing of what is in them"),
     "policy": Floor("core errors paths", "text to compiled policy, tested without a guest and without a trail"),
-    "trail": Floor("core errors paths", "writes and reads lines; must not know why a line was written"),
-    "supervisor": Floor("core policy trail errors paths denied", "joins the parts; prints nothing"),
-    "views": Floor("core policy trail supervisor errors paths", "show what is on record; they decide nothing"),
-    "commands": Floor("core policy trail supervisor views errors paths denied __init__", "what a person calls"),
+    "trail": Floor("core record errors paths", "writes and reads lines; must not know why a line was written"),
+    "supervisor": Floor("core policy record trail errors paths denied", "joins the parts; prints nothing"),
+    "views": Floor("core policy record trail supervisor errors paths", "show what is on record; they decide nothing"),
+    "commands": Floor("core policy record trail supervisor views errors paths denied __init__", "what a person calls"),
     "__init__": Floor("denied", "what a guest pays that imports netguard to catch `Denied`", frozenset()),
     "__main__": Floor("commands", "the door to the commands"),
     "sitecustomize": Floor("shim", "runs first in every interpreter that is guarded", FREE | {"sitecustomize"}),
@@ -57,7 +62,7 @@ FLOORS = {
 OWNERS = {
     "yaml": ("pyyaml", "policy/load.py"),
     "tomli": ("tomli", "policy/load.py"),
-    "orjson": ("orjson", "trail/line.py"),
+    "orjson": ("orjson", "trail/encoder.py"),
 }
 
 #: Of the standard library, but with one owner all the same: `tomli` by another name.

@@ -110,13 +110,13 @@ def tell_status(fd: int | None, text: str) -> None:
 
 def guarded(args: Namespace) -> tuple[Change, int]:
     """The run from options to the end of the guest."""
+    from netguard.core.acts import Context
+    from netguard.core.session import Session
     from netguard.policy.load import load_policy
     from netguard.supervisor import guest, signals, target
     from netguard.supervisor.loop import Loop, Outlet, new_address
     from netguard.supervisor.processes import user_name
-    from netguard.supervisor.requests import Context
-    from netguard.supervisor.session import Session
-    from netguard.trail.line import warm
+    from netguard.trail.encoder import warm
     from netguard.views.screen import Screen
 
     take_standard_fds()
@@ -260,7 +260,7 @@ def new_run() -> str:
 def open_log(args: Namespace, run: str) -> tuple[Writer, str]:
     """Opens the trail; returns it and what a person calls it."""
     from netguard.paths import run_dir
-    from netguard.trail.names import secrets_of
+    from netguard.record.names import secrets_of
     from netguard.trail.redact import Redactor
     from netguard.trail.writer import open_stream, open_trail
 

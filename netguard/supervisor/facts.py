@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 
+from netguard.core.acts import NO_FACTS, Facts, endpoint_of, host_of
 from netguard.core.address import parse_ip
-from netguard.supervisor.leases import Leases
+from netguard.core.leases import Leases
+from netguard.core.process import Process
+from netguard.core.question import Question
 from netguard.supervisor.listening import Listening
-from netguard.supervisor.processes import Process
-from netguard.supervisor.question import Question
-from netguard.supervisor.requests import NO_FACTS, Facts, endpoint_of, host_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from netguard.core.process import Process
     from netguard.supervisor.peer import Peer
-    from netguard.supervisor.processes import Process
 
 #: More questions than a run asks in a second; all are forgotten when there are more.
 MAX_GRANTS = 4_096

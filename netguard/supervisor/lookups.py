@@ -12,9 +12,11 @@ import _thread
 import os
 from collections import deque
 
+from netguard.core.answer import NO_NAME, Answer
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from netguard.supervisor.commands import LookUp
+    from netguard.core.commands import LookUp
 
 #: At once; a ninth look-up waits. Each is a thread in libc.
 MAX_THREADS = 8
@@ -22,30 +24,8 @@ MAX_THREADS = 8
 #: More look-ups than this waiting is a flood; the caller denies.
 MAX_WAITING = 1_024
 
-#: Flag of getnameinfo: the digits of an address, no look-up (RFC 3493 section 6.2).
-NI_NUMERICHOST = socket.NI_NUMERICHOST
-
-#: The answer a person of the trade expects for a name that is none.
-NO_NAME = ("gaierror", socket.EAI_NONAME, "Name or service not known")
-
 #: errno of a look-up that failed in a way that none should.
 EIO = 5
-
-#: Fields of one row of an answer to getaddrinfo.
-ROW = 8
-
-
-class Answer:
-    """What a look-up brought: rows of getaddrinfo or another function's fields, or an error (class, errno, text)."""
-
-    __slots__ = ("addresses", "error", "fields")
-
-    def __init__(
-        self, fields: list[str], addresses: list[str], error: tuple[str, int, str] | None = None
-    ) -> None:
-        self.fields = fields
-        self.addresses = addresses
-        self.error = error
 
 
 class Resolver:

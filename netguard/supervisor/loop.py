@@ -13,17 +13,18 @@ import select
 import time
 from heapq import heappop, heappush
 
+from netguard.core.answer import Answer
+from netguard.core.commands import CutOff, Later, LookUp, Record, Reply, Say
 from netguard.core.policy import ALLOW, DENY
+from netguard.core.question import Malformed, Question, parse, to_int
 from netguard.core.wire import MAX_ANSWER, MAX_FRAME, VERSION, pack
 from netguard.errors import TrailError
 from netguard.supervisor import guest, signals
-from netguard.supervisor.commands import Command, CutOff, Later, LookUp, Record, Reply, Say
 from netguard.supervisor.facts import World
 from netguard.supervisor.grants import Grants
-from netguard.supervisor.lookups import Answer, Resolver
+from netguard.supervisor.lookups import Resolver
 from netguard.supervisor.peer import Peer
 from netguard.supervisor.processes import look
-from netguard.supervisor.question import Malformed, Question, parse, to_int
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,8 +32,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import NoReturn
 
-    from netguard.supervisor.requests import Facts
-    from netguard.supervisor.session import Session
+    from netguard.core.acts import Facts
+    from netguard.core.commands import Command
+    from netguard.core.session import Session
 
     Line = dict[str, object]
 else:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import _socket as socket
 import sys
 
-from netguard.supervisor.question import Malformed, Question, to_int
+from netguard.core.question import Malformed, Question, to_int
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from netguard.supervisor.processes import Process
+    from netguard.core.process import Process
 
 #: Bytes of struct ucred (unix(7)): pid, uid, gid, each an int.
 UCRED = 12

@@ -8,33 +8,11 @@ from __future__ import annotations
 
 import os
 
-from netguard.trail.line import mark
+from netguard.core.process import Process
+from netguard.record.line import brief
 
 #: A command line is shown, not kept: the rest of a longer one is cut.
 MAX_CMDLINE = 16_384
-
-#: Arguments, and the characters of one, that stand on every line of a process; the line of its report has them all.
-#: A script may be one argument of many kilobytes, which would be hidden, written and hashed anew with each act.
-MAX_ARGS, MAX_ARG = 16, 128
-
-
-class Process:
-    """One asking process.
-
-    line: its part of a trail line. argv: its whole command line. user, exe: what rules compare.
-    """
-
-    __slots__ = ("argv", "exe", "line", "pid", "tid", "user")
-
-    def __init__(
-        self, pid: int, tid: int, user: str, exe: str, line: dict[str, object], argv: tuple[str, ...] = ()
-    ) -> None:
-        self.pid = pid
-        self.tid = tid
-        self.user = user
-        self.exe = exe
-        self.line = line
-        self.argv = argv
 
 
 def look(pid: int, tid: int, uid: int) -> Process:
@@ -45,12 +23,6 @@ def look(pid: int, tid: int, uid: int) -> Process:
     line["argv"] = brief(argv)
     line["cwd"] = cwd
     return Process(pid, tid, user, exe, line, tuple(argv))
-
-
-def brief(argv: list[str]) -> list[str]:
-    """A command line without its long arguments. They are left out whole: half a secret no longer looks like one."""
-    found = [text if len(text) <= MAX_ARG else mark(len(text)) for text in argv[:MAX_ARGS]]
-    return found if len(argv) <= MAX_ARGS else [*found, mark(len(argv) - MAX_ARGS)]
 
 
 def user_name(uid: int) -> str:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import binascii
 import re
 
-from netguard.trail.names import WORDS
+from netguard.record.names import WORDS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def whole(match: re.Match[str]) -> str:
 def within(match: re.Match[str], group: int) -> str:
     """The match with one group hidden, unless that was done before."""
     value = match.group(group)
-    if value.startswith(NOT_VALUES):
+    if value.lstrip(":").startswith(NOT_VALUES):  # a password behind a user's name that was hidden before, too
         return match.group()
     start, end = match.start(), match.start(group)
     return match.string[start:end] + redacted(value) + match.string[match.end(group) : match.end()]

@@ -1,15 +1,15 @@
 """Hides credentials in everything a line says, before it is hashed: what was never written cannot leak.
 
-It knows the values it was given, the formats of `formats.py` and the names of `names.py`. It does not decode: a secret
-in base64 inside a longer text, or split over two strings, is the detectors' business.
+It knows the values it was given, the formats of `formats.py` and the names of `record.names`. It does not decode: a
+secret in base64 inside a longer text, or split over two strings, is the detectors' business.
 """
 
 from __future__ import annotations
 
+from netguard.record.keys import NAMES, OWN
+from netguard.record.line import MAX_ITEMS, MAX_TEXT, mark, packed
+from netguard.record.names import MIN_VALUE, secret_name
 from netguard.trail.formats import EXACT, FOLDED, HEADERS, redacted
-from netguard.trail.line import MAX_ITEMS, MAX_TEXT, mark, packed
-from netguard.trail.names import MIN_VALUE, secret_name
-from netguard.trail.records import NAMES, OWN
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -134,12 +134,12 @@ class Redactor:
             if before in NEXT_IS_SECRET.get(program, ()) or ("=" not in before and secret_name(before)):
                 return redacted(item)
             if before in USER_OPTIONS and ":" in item:
-                return hide_password(item)
+                return self.text(hide_password(item))
         attached = ATTACHED.get(program)
         if attached and item.startswith(attached) and len(item) > len(attached) and "[redacted " not in item:
             return attached + redacted(item[len(attached) :])
         if program == "curl" and item.startswith("-u") and ":" in item:
-            return hide_password(item)
+            return self.text(hide_password(item))
         return self.text(item)
 
     def value(self, value: object, depth: int = MAX_DEPTH) -> object:

@@ -11,7 +11,7 @@ import select
 import stat
 
 from netguard.errors import TrailError
-from netguard.trail.line import MAX_LINE
+from netguard.record.line import MAX_LINE
 
 #: A full pipe is waited for this long; then the line counts as lost and the act is denied.
 STREAM_WAIT_MS = 5_000

@@ -10,8 +10,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from netguard.errors import TrailError
-from netguard.trail import line
-from netguard.trail.records import NO_LINE, VERSION, begins
+from netguard.record import line
+from netguard.record.keys import NO_LINE, VERSION, begins
+from netguard.trail.encoder import parse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ class Check:
             self.take_tail(raw)
             return
         body = raw[:-1]
-        record = line.parse(body)
+        record = parse(body)
         if record is None:
             self.pending[line.torn_hash(body)] = self.number
             return

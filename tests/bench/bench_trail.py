@@ -12,7 +12,7 @@ import time
 from statistics import median
 from typing import NamedTuple
 
-from netguard.trail import line
+from netguard.trail import encoder
 from netguard.trail.redact import Redactor
 from netguard.trail.sink import StreamSink
 from netguard.trail.verify import verify
@@ -100,7 +100,7 @@ def main() -> int:
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 50_000
     print(f"{os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}, Python {sys.version.split()[0]}")
     show("before warm(), /dev/null", [to_null(5_000) for _ in range(ROUNDS)])
-    line.warm()
+    encoder.warm()
     with tempfile.TemporaryDirectory(dir=os.getcwd()) as folder:
         disk = show("file, typical record", [on_disk(folder, count) for _ in range(ROUNDS)])
         show("file, one new text a line", [on_disk(folder, count, fresh=True) for _ in range(ROUNDS)])

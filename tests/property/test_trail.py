@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from netguard.trail import line
+from netguard.record import line
+from netguard.trail import encoder
 from netguard.trail.redact import Redactor
 from netguard.trail.verify import verify
 from netguard.trail.writer import open_trail
@@ -32,12 +33,12 @@ SECRETISH = st.lists(
 
 @given(RECORDS, st.sampled_from([8_192, line.MAX_LINE]))
 def test_any_record_makes_one_line_that_reads_back(record: dict[str, object], limit: int) -> None:
-    line.warm()
+    encoder.warm()
     body = line.encode(record, ("kind",), limit)
     assert len(body) + 1 < limit
     assert b"\n" not in body
     assert len(body.decode().splitlines()) <= 1
-    assert line.parse(body) is not None
+    assert encoder.parse(body) is not None
 
 
 @given(st.lists(RECORDS, max_size=8))
@@ -87,7 +88,7 @@ def test_a_command_line_is_hidden_once_too(argv: list[str]) -> None:
 @given(RECORDS)
 def test_hiding_keeps_what_holds_no_secret(record: dict[str, object]) -> None:
     """A record goes the same way remembered or not, as finished JSON or as values."""
-    line.warm()
+    encoder.warm()
     redactor = Redactor()
     first = line.encode(redactor.record(record))
     assert line.encode(redactor.record(record)) == first

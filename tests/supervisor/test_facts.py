@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from netguard.core.acts import NO_FACTS, Facts
+from netguard.core.leases import Leases
+from netguard.core.process import Process
+from netguard.core.question import Malformed, Question
 from netguard.supervisor.facts import World
-from netguard.supervisor.leases import Leases
-from netguard.supervisor.processes import Process
-from netguard.supervisor.question import Malformed, Question
-from netguard.supervisor.requests import NO_FACTS, Facts
 from tests.playbook import CODE, heard
 
 PROCESS = Process(os.getpid(), 1, "ci", "/usr/bin/python3", {"cwd": "/"})

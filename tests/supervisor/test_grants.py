@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from netguard.core.process import Process
+from netguard.core.question import MAX_NUMBER
 from netguard.core.wire import pack
 from netguard.supervisor import grants
 from netguard.supervisor.grants import Grants
-from netguard.supervisor.processes import Process
-from netguard.supervisor.question import MAX_NUMBER
 from tests.supervisor.running import run_client
 
 

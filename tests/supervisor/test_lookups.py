@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from netguard.core.answer import NO_NAME, ROW, Answer
+from netguard.core.commands import LookUp
 from netguard.supervisor import lookups
-from netguard.supervisor.commands import LookUp
-from netguard.supervisor.lookups import MAX_THREADS, MAX_WAITING, NO_NAME, ROW, Answer, Resolver, look_up
+from netguard.supervisor.lookups import MAX_THREADS, MAX_WAITING, Resolver, look_up
 
 ANYONE: Any = None
 NONE = (0, 0, 0, 0)

@@ -7,9 +7,9 @@ import sys
 
 import pytest
 
+from netguard.core.question import Question
 from netguard.core.request import KINDS
 from netguard.supervisor.outer import EVENTS, denial
-from netguard.supervisor.question import Question
 from tests.playbook import CODE, heard
 
 #: Raises each act's event in an interpreter with a hook of its own, and prints what that heard.

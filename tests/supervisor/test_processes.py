@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from netguard.supervisor import processes
-from netguard.supervisor.processes import look, user_name
+from netguard.record.line import MAX_ARG, MAX_ARGS
+from netguard.supervisor.processes import MAX_CMDLINE, look, user_name
 
 WAITS = "import sys; print(flush=True); sys.stdin.read()"
 
@@ -45,7 +45,7 @@ def test_process_is_what_the_kernel_says(strange: str) -> None:
 
 
 def test_long_command_line_is_cut() -> None:
-    command = [sys.executable, "-c", WAITS, "x" * processes.MAX_CMDLINE, "y"]
+    command = [sys.executable, "-c", WAITS, "x" * MAX_CMDLINE, "y"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
         child.stdout.readline()
         argv = look(child.pid, child.pid, 0).argv
@@ -54,8 +54,8 @@ def test_long_command_line_is_cut() -> None:
 
 
 def test_line_leaves_long_arguments_out_whole() -> None:
-    long = "x" * (processes.MAX_ARG + 1)
-    command = [sys.executable, "-c", WAITS, long, long[1:], *map(str, range(processes.MAX_ARGS))]
+    long = "x" * (MAX_ARG + 1)
+    command = [sys.executable, "-c", WAITS, long, long[1:], *map(str, range(MAX_ARGS))]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
         child.stdout.readline()
         found = look(child.pid, child.pid, 0)

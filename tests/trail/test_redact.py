@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from netguard.trail.names import secret_name, secrets_of
+from netguard.record.names import secret_name, secrets_of
 from netguard.trail.redact import LOOKED_AT, REMEMBERED, Redactor, redact_record
 
 # Made here, and never a real one: each is joined from parts so that no scanner takes this file for a leak.

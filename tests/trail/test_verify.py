@@ -10,8 +10,8 @@ import pytest
 
 from netguard.commands import verify as command
 from netguard.errors import TrailError
-from netguard.trail import line
-from netguard.trail.records import NO_LINE
+from netguard.record import line
+from netguard.record.keys import NO_LINE
 from netguard.trail.verify import verify
 from netguard.trail.writer import open_trail
 

@@ -17,10 +17,12 @@ from pathlib import Path
 import pytest
 
 from netguard.errors import TrailError
-from netguard.trail import line, sink
+from netguard.record import line
+from netguard.record.chain import MIN_BYTES, RESERVE
+from netguard.trail import encoder, sink
 from netguard.trail.redact import Redactor
 from netguard.trail.verify import verify
-from netguard.trail.writer import MIN_BYTES, RESERVE, Writer, open_stream, open_trail
+from netguard.trail.writer import Writer, open_stream, open_trail
 
 COVERAGE: dict[str, object] = {"kind": "coverage", "netguard": "0"}
 ACT: dict[str, object] = {"kind": "connect", "verdict": "log", "rule": "r", "why": "w", "dst": {"host": "h", "port": 1}}
@@ -279,7 +281,7 @@ writer.close({})
     assert report.first_bad is None
     assert report.torn == 6
     raw = path.read_bytes().splitlines()
-    torn = [one for one in raw if line.parse(one) is None]
+    torn = [one for one in raw if encoder.parse(one) is None]
     named = [json.loads(one)["torn"] for one in raw if b'"trail.torn"' in one]
     assert named == [hashlib.sha256(one).hexdigest() for one in torn]
 
@@ -402,7 +404,7 @@ def test_a_pipe_takes_whole_lines_however_slowly_it_is_read() -> None:
     thread.join()
     os.close(reader)
     assert got.count(b"\n") == 203
-    assert all(line.parse(bytes(one)) for one in got.splitlines())
+    assert all(encoder.parse(bytes(one)) for one in got.splitlines())
 
 
 def test_a_pipe_that_nobody_reads_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:

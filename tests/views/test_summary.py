@@ -7,7 +7,7 @@ import tracemalloc
 
 import pytest
 
-from netguard.supervisor.requests import UNREAD
+from netguard.core.acts import UNREAD
 from netguard.views.summary import ADDRESSES, LOOKUPS, ROOM, ROWS, Tally
 from netguard.views.text import columns_of
 from tests.views.runs import AUDIT_RUN, DRY_RUN, Record, code, connect, dns, hostile_record, line, started

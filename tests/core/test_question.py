@@ -6,9 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netguard.core.request import KINDS
-from netguard.core.wire import MAX_FRAME, pack, unpack
-from netguard.supervisor.question import (
+from netguard.core.question import (
     INT_MAX,
     INT_MIN,
     MAX_NUMBER,
@@ -19,6 +17,8 @@ from netguard.supervisor.question import (
     to_int,
     to_ms,
 )
+from netguard.core.request import KINDS
+from netguard.core.wire import MAX_FRAME, pack, unpack
 
 CODE = ["s.py", "12", "f", "m", "p", "v"]
 NUMBERS = {op: ["7"] if op != "open" else [] for op in SHAPES}

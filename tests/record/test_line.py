@@ -11,10 +11,11 @@ import time
 
 import pytest
 
-from netguard.trail import line
-from netguard.trail.records import STAMPED
+from netguard.record import line
+from netguard.record.keys import STAMPED
+from netguard.trail import encoder
 
-line.warm()  # as while a guest runs; the first encoder has a test of its own
+encoder.warm()  # as while a guest runs; the first encoder has a test of its own
 
 RECORD: dict[str, object] = {"v": 1, "seq": 3, "kind": "dns", "dst": {"host": "h", "port": 443}, "ms": 1.5, "ok": None}
 
@@ -33,11 +34,11 @@ def test_leaf_is_the_rfc_6962_leaf_hash() -> None:
 def test_the_first_encoder_and_the_warm_one_say_the_same() -> None:
     """In a fresh interpreter, because warming cannot be undone."""
     program = (
-        "import sys; from netguard.trail import line\n"
+        "import sys; from netguard.record import line\n"
         "assert not {'orjson', 'json', 're', 'hashlib'} & set(sys.modules)\n"
         "record = {'a': 'x\\x00\\u20ac\\x80', 'b': [1, 2.5, None, True], 'c': {'d': 'e'}}\n"
         "cold = line.encode(record), line.leaf(b'x')\n"
-        "line.warm()\n"
+        "from netguard.trail import encoder; encoder.warm()\n"
         "assert cold == (line.encode(record), line.leaf(b'x')), cold\n"
     )
     subprocess.run([sys.executable, "-S", "-c", f"import sys; sys.path[:] = {sys.path!r}\n" + program], check=True)
@@ -119,4 +120,4 @@ def test_a_list_cut_once_keeps_its_number() -> None:
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"1", b"\xff", b'{"a":NaN}', b'{"a":1}x', b"[" * 100_000])
 def test_parse_gives_none_for_what_is_no_object(body: bytes) -> None:
-    assert line.parse(body) is None
+    assert encoder.parse(body) is None

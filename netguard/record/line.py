@@ -5,9 +5,8 @@ bits, and syslog receivers cut there too). Whatever text the guest puts into a r
 is cut where a reader sees it, what is not text becomes text. It must never raise on a record and never grow past the
 bound, or a guest could choose which of its acts go on record.
 
-Two encoders stand behind it. CPython's own C encoder costs nothing at start and 5 us a line; orjson takes 0.5 us a line
-but 15-25 ms to import. So the first lines use the one and `warm` brings the other. `warm` imports, so it must run
-before guest code does: the guest may be able to write where Python looks for modules.
+CPython's own C encoder stands behind it, which costs nothing at start and 5 us a line. A supervisor brings a faster one
+(`trail.encoder`); a guest without a supervisor has this one.
 """
 
 from __future__ import annotations
@@ -32,6 +31,9 @@ MAX_LINE = 65_536
 MAX_TEXT, MAX_ITEMS = 4_096, 256
 #: Tighter and tighter bounds (text, entries), until the line fits.
 BOUNDS = ((MAX_TEXT, MAX_ITEMS), (1_024, 64), (256, 32), (64, 16))
+#: Arguments, and the characters of one, that stand on every line of a process; the line of its report has them all.
+#: A script may be one argument of many kilobytes, which would be hidden, written and hashed anew with each act.
+MAX_ARGS, MAX_ARG = 16, 128
 #: A mark of this many characters does not count as over-long, so text cut once is not cut again.
 SLACK = 24
 MAX_DEPTH = 6
@@ -57,31 +59,11 @@ def refuse(value: object) -> object:
 
 
 class Tools:
-    """The encoder, decoder and hash in use. `warm` swaps them for the fast ones, once."""
+    """The encoder and hash in use."""
 
     dumps: Callable[[object], bytes] = staticmethod(plain_encoder())
-    loads: Callable[[bytes], object] | None = None
     fragment: Callable[[bytes], object] | None = None
     digest: Callable[..., object] = staticmethod(sha256)
-
-
-def warm() -> None:
-    """Import the fast encoder and hash. Call it before guest code can run, never later."""
-    if Tools.loads is not None:
-        return
-    import hashlib  # OpenSSL's is three times as fast where the CPU has SHA instructions
-
-    Tools.digest = staticmethod(hashlib.sha256)
-    try:
-        import orjson
-    except ImportError:  # a broken installation: slower, but right
-        import json
-
-        Tools.loads = staticmethod(json.loads)
-        return
-    Tools.dumps = staticmethod(orjson.dumps)
-    Tools.loads = staticmethod(orjson.loads)
-    Tools.fragment = orjson.Fragment
 
 
 def encode(record: Mapping[str, object], keep: tuple[str, ...] = (), limit: int = MAX_LINE) -> bytes:
@@ -109,7 +91,7 @@ def quick(record: Mapping[str, object], limit: int = MAX_LINE) -> bytes | None:
 
 
 def packer() -> Callable[[object], bytes] | None:
-    """What makes the JSON of a part of a record and raises NOT_JSON; None before `warm`: there is no use for parts."""
+    """What makes the JSON of a part of a record and raises NOT_JSON; None where nothing is gained by it."""
     return Tools.dumps if Tools.fragment else None
 
 
@@ -215,6 +197,12 @@ def mark(count: int) -> str:
     return f"…[+{count}]"
 
 
+def brief(argv: list[str]) -> list[str]:
+    """A command line without its long arguments. They are left out whole: half a secret no longer looks like one."""
+    found = [text if len(text) <= MAX_ARG else mark(len(text)) for text in argv[:MAX_ARGS]]
+    return found if len(argv) <= MAX_ARGS else [*found, mark(len(argv) - MAX_ARGS)]
+
+
 def clean(text: str) -> str:
     """A text that UTF-8 can carry: a lone surrogate (an undecodable byte of a path) becomes its escape, visibly."""
     try:
@@ -240,13 +228,3 @@ def leaf(body: bytes) -> str:
 def torn_hash(rest: bytes) -> str:
     """SHA-256 of the bytes of an unfinished line, as hex: what a `tamper` line says in `torn`."""
     return Tools.digest(rest).hexdigest()  # type: ignore[attr-defined,no-any-return]
-
-
-def parse(body: bytes) -> dict[str, object] | None:
-    """The object on a line, or None where there is none. Total: any bytes."""
-    warm()
-    try:
-        value = Tools.loads(body) if Tools.loads else None
-    except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict) else None

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from netguard.core.acts import NO_FACTS, Facts
 from netguard.core.policy import Limit
-from netguard.supervisor.question import Malformed
-from netguard.supervisor.requests import NO_FACTS, Facts
-from netguard.supervisor.session import COUNTS_A_LINE, TAMPERS_A_SECOND
+from netguard.core.question import Malformed
+from netguard.core.session import COUNTS_A_LINE, TAMPERS_A_SECOND
 from tests.core.policies import policy
 from tests.playbook import (
     CODE,

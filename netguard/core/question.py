@@ -13,8 +13,8 @@
 
 from __future__ import annotations
 
-from netguard.core.request import KINDS, NO_CODE, Code
-from netguard.core.wire import unpack
+from .request import KINDS, NO_CODE, Code
+from .wire import unpack
 
 #: Where in a frame's texts the fields begin and end, whether an argv follows, and where CODE begins (0: there is none).
 #: All but `open` carry a number behind their name.

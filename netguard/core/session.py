@@ -15,17 +15,7 @@ In a dry run a denial is recorded as what it would have been and let through.
 
 from __future__ import annotations
 
-from netguard.core.address import canonical_host, format_ip, parse_ip, special
-from netguard.core.decide import decide
-from netguard.core.limits import Meter
-from netguard.core.policy import ALLOW, DENY, LOG, SELF, Decision, Policy
-from netguard.core.reach import is_localhost
-from netguard.core.request import Request
-from netguard.supervisor.commands import Command, CutOff, Later, LookUp, Record, Reply, Say
-from netguard.supervisor.leases import Leases
-from netguard.supervisor.lookups import NI_NUMERICHOST, NO_NAME, ROW, Answer
-from netguard.supervisor.question import INT_MIN, Malformed, Question, to_int, to_ms
-from netguard.supervisor.requests import (
+from .acts import (
     UNREAD,
     Context,
     Facts,
@@ -37,11 +27,21 @@ from netguard.supervisor.requests import (
     dns_request,
     request_of,
 )
+from .address import canonical_host, format_ip, parse_ip, special
+from .answer import NI_NUMERICHOST, NO_NAME, ROW, Answer
+from .commands import CutOff, Later, LookUp, Record, Reply, Say
+from .decide import decide
+from .leases import Leases
+from .limits import Meter
+from .policy import ALLOW, DENY, LOG, SELF, Decision, Policy
+from .question import INT_MIN, Malformed, Question, to_int, to_ms
+from .reach import is_localhost
+from .request import Request
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from netguard.supervisor.peer import Peer
-    from netguard.supervisor.processes import Process
+    from .commands import Asker, Command
+    from .process import Process
 
 #: What a denial is called that no rule of the user's made.
 HOSTILE_RULE = "hostile-argument"
@@ -101,13 +101,13 @@ class Session:
 
     # Questions
 
-    def hello(self, to: Peer, process: Process, question: Question) -> list[Command]:
+    def hello(self, to: Asker, process: Process, question: Question) -> list[Command]:
         """A guarded interpreter reports; it hears which further events the rules name. Here stands its whole argv."""
         line: Line = {"kind": "coverage", "event": "process", "hooks": "on", "python": question.fields[1]}
         line["proc"] = {**process.line, "argv": list(process.argv)}
         return [Record(line), Reply(to, question.number, ALLOW, *self.audit_names)]
 
-    def ask(self, to: Peer, process: Process, question: Question, facts: Facts, now: float) -> list[Command]:
+    def ask(self, to: Asker, process: Process, question: Question, facts: Facts, now: float) -> list[Command]:
         """May this act happen?"""
         try:
             request = request_of(question, process, self.context, facts)
@@ -118,12 +118,12 @@ class Session:
             decision = Decision(DENY, OUTER_RULE, facts.outer)
         return self.settle(to, question, process, request, decision, now)
 
-    def hostile(self, to: Peer, process: Process, question: Question, why: str) -> list[Command]:
+    def hostile(self, to: Asker, process: Process, question: Question, why: str) -> list[Command]:
         """An argument that cannot be read without trusting it is denied, whatever the rules say."""
         kind, event = question.fields[:2]
         return self.refuse(to, question, process, Request(kind, event), Decision(DENY, HOSTILE_RULE, why))
 
-    def lookup(self, to: Peer, process: Process, question: Question, now: float) -> list[Command]:
+    def lookup(self, to: Asker, process: Process, question: Question, now: float) -> list[Command]:
         """May this name be looked up? If so, look it up; the answers come back through `looked_up`."""
         function, name, service = question.fields[:3]
         event = LOOKUPS.get(function)
@@ -215,7 +215,7 @@ class Session:
         """
         return self.noticed({"kind": "tamper", "event": "channel.lost", "why": why, "proc": process.line})[:1]
 
-    def cut_off(self, to: Peer, process: Process | None, event: str, why: str) -> list[Command]:
+    def cut_off(self, to: Asker, process: Process | None, event: str, why: str) -> list[Command]:
         """Whoever sends what the shim would not send has lost his line; the shim's next one starts anew."""
         line: Line = {"kind": "tamper", "event": event, "why": why}
         if process is not None:
@@ -244,7 +244,7 @@ class Session:
     # Outcomes
 
     def settle(
-        self, to: Peer, question: Question, process: Process, request: Request, decision: Decision, now: float
+        self, to: Asker, question: Question, process: Process, request: Request, decision: Decision, now: float
     ) -> list[Command]:
         """The commands that follow from a decision."""
         verdict, why, wait = decision.verdict, decision.why, 0.0
@@ -275,7 +275,7 @@ class Session:
 
     def refuse(
         self,
-        to: Peer,
+        to: Asker,
         question: Question,
         process: Process,
         request: Request,
@@ -298,7 +298,7 @@ class Session:
         """Why something is denied, as a person is told."""
         if decision.rule != "default":
             return decision.because or decision.why
-        from netguard.core.explain import why_denied  # for runs that deny nothing
+        from .explain import why_denied  # for runs that deny nothing
 
         return why_denied(self.policy, request, decision)
 
@@ -341,14 +341,12 @@ def shown(address: tuple[int, int] | None) -> str:
 
 def begun(command: Command, task: LookUp) -> Command:
     """A grant's reply becomes the look-up itself; everything else stays."""
-    match command:
-        case Reply(verdict="allow" | "log"):
-            task.pending.recorded = command.verdict == LOG
-            return task
-        case Later():
-            return Later(command.seconds, [begun(one, task) for one in command.commands])
-        case _:
-            return command
+    if isinstance(command, Later):
+        return Later(command.seconds, [begun(one, task) for one in command.commands])
+    if not isinstance(command, Reply) or command.verdict not in (ALLOW, LOG):
+        return command
+    task.pending.recorded = command.verdict == LOG
+    return task
 
 
 def may_remember(request: Request) -> bool:

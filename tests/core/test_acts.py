@@ -6,9 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netguard.core.request import KINDS
-from netguard.supervisor.question import Malformed
-from netguard.supervisor.requests import (
+from netguard.core.acts import (
     BUILDERS,
     DESCRIBERS,
     NO_FACTS,
@@ -21,6 +19,8 @@ from netguard.supervisor.requests import (
     host_of,
     request_of,
 )
+from netguard.core.question import Malformed
+from netguard.core.request import KINDS
 from tests.playbook import CODE, CODE_LINE, PROCESS, heard
 
 CONTEXT = Context("ci", "job-7", {"team": "red"})

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import netguard
-from netguard.trail.records import KEYS, KINDS, NAMES, OBJECTS, OWN, STAMPED
+from netguard.record.keys import KEYS, KINDS, NAMES, OBJECTS, OWN, STAMPED
 
 PAGE = Path(netguard.__file__).parent.parent / "docs" / "reference" / "trail.md"
 

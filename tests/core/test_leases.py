@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from netguard.supervisor import leases
-from netguard.supervisor.leases import LEASE, Leases
+from netguard.core import leases
+from netguard.core.leases import LEASE, Leases
 
 ADDRESS = (4, 0x5DB8D822)
 

@@ -1,6 +1,6 @@
-"""What the session wants done, in order. The loop is the one place that does it.
+"""What the session wants done, in order. Who runs it, the supervisor's loop or a guest without one, does it.
 
-A Record must be on disk before anything behind it in the same list happens; when it cannot be written, the loop turns
+A Record must be on disk before anything behind it in the same list happens; when it cannot be written, they turn
 every answer behind it into a denial. So "recorded before it happens" is the order of a list and nothing else.
 """
 
@@ -8,8 +8,13 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from netguard.supervisor.peer import Peer
-    from netguard.supervisor.session import Pending
+    from typing import Any, Union
+
+    from .session import Pending
+
+    #: Who asked, and so whom an answer is for: a connection or the asking process itself. It is only passed on.
+    Asker = Any
+    Command = Union["Record", "Reply", "LookUp", "Later", "Say", "CutOff"]
 
 
 class Record:
@@ -29,7 +34,7 @@ class Reply:
 
     __slots__ = ("number", "rest", "rule", "to", "verdict")
 
-    def __init__(self, to: Peer, number: str, verdict: str, *rest: str) -> None:
+    def __init__(self, to: Asker, number: str, verdict: str, *rest: str) -> None:
         self.to = to
         self.number = number
         self.verdict = verdict
@@ -43,7 +48,7 @@ class LookUp:
     __slots__ = ("function", "name", "number", "numbers", "pending", "seq", "service", "started", "to")
 
     def __init__(
-        self, to: Peer, number: str, function: str, name: str, service: str, numbers: tuple[int, ...], pending: Pending
+        self, to: Asker, number: str, function: str, name: str, service: str, numbers: tuple[int, ...], pending: Pending
     ) -> None:
         self.to = to
         self.number = number
@@ -80,8 +85,5 @@ class CutOff:
 
     __slots__ = ("to",)
 
-    def __init__(self, to: Peer) -> None:
+    def __init__(self, to: Asker) -> None:
         self.to = to
-
-
-Command = Record | Reply | LookUp | Later | Say | CutOff
