@@ -3,4 +3,4 @@
 import os as _os
 
 __file__ = _os.path.join(_os.path.dirname(_os.path.abspath(__file__)), "sitecustomize.py")
-exec(compile(open(__file__, encoding="utf-8").read(), __file__, "exec"))  # noqa: S102, SIM115
+exec(compile(__loader__.get_data(__file__), __file__, "exec"))  # noqa: S102  # the loader: this may lie in a zip

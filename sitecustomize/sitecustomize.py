@@ -5,43 +5,56 @@ CPython prints a failing `sitecustomize` and runs the program all the same, so n
 the one error by which `site` knows that there is no `sitecustomize`; everything else ends the process. Not asked, it
 does nothing but let the `sitecustomize` that it shadows run, which it also does after a start.
 
-Only this file may lie in its folder: the folder stands before the standard library on `sys.path` until we take it off.
+It is found by `PYTHONPATH`, from a folder or a zip, or run by the line of a `.pth` file, which names SETTINGS. Only
+this file may lie in its folder: the folder stands before the standard library on `sys.path` until we take it off. Any
+Python must be able to read this file, also one that it can only refuse: no syntax that Python 2 has not.
 """
 
 import sys
 
+#: What the guard needs: audit hooks came with 3.8, and nobody tests that version any more.
+OLDEST = (3, 9)
 
-def _guard(folder: str) -> None:
+#: Raised to hear whether this interpreter is guarded (netguard/shim/table.py).
+RUNNING = "netguard.running"
+
+
+def _guard(folder, started):
     """Loads the shim by its place, starts it, and leaves `sys.modules` as a plain run has it.
 
     Its modules see a copy of the builtins that nobody else has: a guest that replaces `builtins.type` or
     `builtins.len` would otherwise be called by the hook, and answer for it.
     """
     import builtins
-    from _frozen_importlib_external import SourceFileLoader, spec_from_file_location
+    from _frozen_importlib import ModuleSpec
 
     place, _, name = folder.rpartition("/")
     package = place if name == "starter" else place + "/netguard"  # in a wheel inside the package, in a checkout beside
     private = dict(vars(builtins))
+    code_of = _code_of(package)
 
-    class Ours(SourceFileLoader):
-        def exec_module(self, module: object) -> None:
-            module.__dict__["__builtins__"] = private
-            super().exec_module(module)
-
-    class Finder:
+    class Ours:
         @staticmethod
-        def find_spec(name: str, path: object = None, target: object = None) -> object:
+        def find_spec(name, path=None, target=None):
             base, _, rest = name.partition(".")
             if base != "netguard":
                 return None
-            place, inside = f"{package}/{rest.replace('.', '/')}", None
-            if rest in ("core", "shim"):
-                place, inside = place + "/__init__", [place]
-            file = place + ".py"
-            return spec_from_file_location(name, file, loader=Ours(name, file), submodule_search_locations=inside)
+            above = rest in ("core", "record", "shim")
+            file = package + "/" + rest.replace(".", "/") + ("/__init__.py" if above else ".py")
+            spec = ModuleSpec(name, Ours, origin=file, is_package=above)
+            spec.has_location = True
+            return spec
 
-    def ours() -> list:
+        @staticmethod
+        def create_module(spec):
+            return None
+
+        @staticmethod
+        def exec_module(module):
+            module.__dict__["__builtins__"] = private
+            exec(code_of(module.__name__, module.__file__), module.__dict__)  # noqa: S102  # as every loader does
+
+    def ours():
         return [name for name in sys.modules if name.partition(".")[0] in ("netguard", "__future__")]
 
     others = {name: sys.modules.pop(name) for name in ours()}
@@ -49,30 +62,53 @@ def _guard(folder: str) -> None:
     bare.__path__ = [package]
     future.annotations = None  # all that our modules want of it; the real one would have to be read from disk
     sys.modules.update({"netguard": bare, "__future__": future})
-    sys.meta_path.insert(0, Finder)
+    sys.meta_path.insert(0, Ours)
     try:
         from netguard.shim.start import start
 
-        start()
+        start(started, _element(folder))
     finally:
-        sys.meta_path.remove(Finder)
+        sys.meta_path.remove(Ours)
         for name in ours():
             del sys.modules[name]
         sys.modules.update(others)
 
 
-def _stop(error: BaseException) -> None:
+def _code_of(package):
+    """What gives the code of a module of ours: from files and their compiled forms, or from the zip that we lie in."""
+    archive = getattr(globals().get("__loader__"), "archive", None)
+    if archive is None:
+        from _frozen_importlib_external import SourceFileLoader
+
+        return lambda name, file: SourceFileLoader(name, file).get_code(name)
+    from zipimport import zipimporter
+
+    def zipped(name, file):
+        folder, _, last = file.rpartition("/")
+        return zipimporter(folder.rpartition("/")[0] if last == "__init__.py" else folder).get_code(name)
+
+    return zipped
+
+
+def _element(folder):
+    """The entry of `sys.path` that leads here: this folder, or the one above it."""
+    above = folder.rpartition("/")[0]
+    places = [place.rstrip("/") for place in sys.path]
+    return above if above in places and folder not in places else folder
+
+
+def _stop(text):
     """Ends the process with a message. No exception would do: `site` would print it and go on."""
     import os
 
     try:
-        text = f"netguard: the guard could not start, so the program was stopped: {type(error).__name__}: {error}\n"
-        os.write(2, text.encode("utf-8", "backslashreplace"))
+        text = "netguard: the guard could not start, so the program was stopped: %s\n" % text
+        os.write(2, text if bytes is str else text.encode("utf-8", "backslashreplace"))
     finally:  # also without a standard error to write to
         os._exit(125)
 
 
-def _next(folder: str, above: str) -> None:
+def _next(folder, above):
     """Runs the `sitecustomize` behind ours, in our name's place; without one, says what `site` hears in a plain run.
 
     Our folder leaves `sys.path` for good. The one above it is the user's; when it holds this same starter as a
@@ -90,28 +126,63 @@ def _next(folder: str, above: str) -> None:
             sys.path.insert(index, above)
 
 
-def _asked() -> bool:
-    """Whether this process was started with the request.
+def _started():
+    """The environment that this process was started with, as bytes.
 
-    A sub-interpreter runs this too, and by then the guest may have taken the variable away; what the process was
-    started with stays where the kernel keeps it.
+    As the kernel keeps it, where it does: a sub-interpreter runs this too, and by then the guest may have taken the
+    variables away, or put others there.
     """
     import os
 
-    if "NETGUARD_CHANNEL" in os.environ:
-        return True
+    shown = dict(getattr(os, "environb", os.environ))
     try:
         with open("/proc/self/environ", "rb") as file:
-            return b"\0NETGUARD_CHANNEL=" in b"\0" + file.read()
-    except OSError:
-        return False
+            kept = dict([entry.partition(b"=")[::2] for entry in file.read().split(b"\0") if entry])
+    except EnvironmentError:
+        return shown
+    # A program may have written over the kernel's copy, to show another name in `ps`.
+    return kept if _asks(kept) or not _asks(shown) else shown
+
+
+def _asks(environ):
+    return any([name.startswith(b"NETGUARD_") for name in environ])
+
+
+def _with_settings(started, path):
+    """The environment with what an installed guard is set to, where the environment does not ask by itself."""
+    if b"NETGUARD_CHANNEL" in started or b"NETGUARD_POLICY" in started:
+        return started
+    with open(path, "rb") as file:
+        lines = [line.partition(b"=")[::2] for line in file.read().splitlines() if line and not line.startswith(b"#")]
+    found = dict(lines)
+    found.update(started)
+    return found
+
+
+def _is_guarded():
+    """Whether there is a guard already: another `.pth`, or a path that leads here as well."""
+    heard = []
+    sys.audit(RUNNING, heard)
+    return bool(heard)
+
+
+def _main(folder, settings):
+    """Starts the guard if one was asked for."""
+    started = _started()
+    if settings is None and not _asks(started):
+        return
+    if sys.version_info < OLDEST:
+        versions = sys.version_info[:2] + OLDEST
+        _stop("Python %d.%d has no hooks that a guard could use; it takes %d.%d or later" % versions)
+    if not _is_guarded():
+        _guard(folder, started if settings is None else _with_settings(started, settings))
 
 
 _folder = __file__.rpartition("/")[0]
 _above, _, _name = _folder.rpartition("/")
-if _asked():
-    try:
-        _guard(_folder)
-    except BaseException as error:  # noqa: BLE001  # whatever it is, the program must not run unguarded
-        _stop(error)
-_next(_folder, _above if _name == "sitecustomize" else _folder)
+try:
+    _main(_folder, globals().get("SETTINGS"))
+except BaseException as _error:  # noqa: BLE001  # whatever it is, the program must not run unguarded
+    _stop(str(_error) if type(_error).__name__ == "Unusable" else "%s: %s" % (type(_error).__name__, _error))
+if __name__ == "sitecustomize":
+    _next(_folder, _above if _name == "sitecustomize" else _folder)

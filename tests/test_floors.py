@@ -40,22 +40,28 @@ FLOORS = {
         FREE | {"_json", "_sha2", "_sha256", "hashlib"},  # C modules; `hashlib` only where neither of the two is there
     ),
     "denied": Floor("", "the class that guest and shim share, read by path where there is no netguard", frozenset()),
+    "resolver": Floor(
+        "core", "asks the resolver for the supervisor and for guests without one", frozenset({"_socket"})
+    ),
     "shim": Floor(
-        "core record denied",
+        "core record resolver denied",
         "lives in the guest: where there is a supervisor it only asks; without one it decides and records by itself",
-        # The finder and the wrappers load these two when the guest itself has just loaded them.
-        FREE | {"_socket", "_posixsubprocess"},
+        # The finder and the wrappers load the first two when the guest itself has just loaded them; the others are C
+        # modules that are built in.
+        FREE | {"_socket", "_posixsubprocess", "atexit", "pwd"},
     ),
     "errors": Floor("record", "every part raises them"),
     "paths": Floor("", "where our own files are; knows nothing of what is in them"),
     "policy": Floor("core errors paths", "text to compiled policy, tested without a guest and without a trail"),
     "trail": Floor("core record errors paths", "writes and reads lines; must not know why a line was written"),
-    "supervisor": Floor("core policy record trail errors paths denied", "joins the parts; prints nothing"),
+    "supervisor": Floor("core policy record resolver trail errors paths denied", "joins the parts; prints nothing"),
     "views": Floor("core policy record trail supervisor errors paths", "show what is on record; they decide nothing"),
     "commands": Floor("core policy record trail supervisor views errors paths denied __init__", "what a person calls"),
     "__init__": Floor("denied", "what a guest pays that imports netguard to catch `Denied`", frozenset()),
     "__main__": Floor("commands", "the door to the commands"),
-    "sitecustomize": Floor("shim", "runs first in every interpreter that is guarded", FREE | {"sitecustomize"}),
+    "sitecustomize": Floor(
+        "shim", "runs first in every interpreter that is guarded", FREE | {"sitecustomize", "zipimport"}
+    ),
 }
 
 #: A third-party package has one owner: a change of it, or its removal, is a change of one file.

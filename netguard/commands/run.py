@@ -21,7 +21,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
-    from netguard.core.policy import Policy, Rule
+    from netguard.core.policy import Policy
     from netguard.supervisor.guest import Change
     from netguard.supervisor.loop import Loop
     from netguard.supervisor.target import Target
@@ -323,6 +323,7 @@ def environment(address: str, run: str) -> dict[str, str]:
 def coverage(args: Namespace, wanted: Target, policy: Policy, tags: dict[str, str]) -> dict[str, object]:
     """The trail's first line: what this run covers, and what not and why."""
     import netguard
+    from netguard.core.reach import rests_on_guest
 
     line: dict[str, object] = {
         "kind": "coverage",
@@ -344,11 +345,6 @@ def coverage(args: Namespace, wanted: Target, policy: Policy, tags: dict[str, st
     if tags:
         line["tags"] = tags
     return line
-
-
-def rests_on_guest(rule: Rule) -> bool:
-    """Whether a grant holds only as far as the guest's own word does: where its code stands, which program it names."""
-    return rule.verdict != "deny" and bool(rule.origin or rule.program or rule.args)
 
 
 def close(trail: Writer, screen: object, decisions: int, end: Change, *, reported: bool) -> None:

@@ -62,6 +62,11 @@ def parse(frame: bytes) -> Question:
         texts = unpack(frame)
     except ValueError as error:
         raise Malformed(str(error)) from None
+    return read(texts)
+
+
+def read(texts: list[str]) -> Question:
+    """Returns the question in a frame's texts. Raises Malformed."""
     op = texts[0]
     shape = SHAPES.get(op)
     if shape is None:

@@ -30,6 +30,11 @@ def grants(rule: Rule) -> bool:
     return rule.verdict in (ALLOW, LOG)
 
 
+def rests_on_guest(rule: Rule) -> bool:
+    """Whether a grant holds only as far as the guest's own word does: where its code stands, which program it names."""
+    return grants(rule) and bool(rule.origin or rule.program or rule.args)
+
+
 def port_holds(ports: Ports | None, port: int | None) -> bool:
     """Whether the port is in one of the ranges; a destination without a port is in none."""
     if ports is None:

@@ -69,6 +69,7 @@ class Writer:
     run:       the run's name, on every line. chain: which process's chain, where a run has several.
     redactor:  hides credentials in everything that is written.
     max_bytes: what the file may hold in all; past it every act is denied.
+    limit:     a line with its line feed is no longer than this, in bytes.
     clock, mono: nanoseconds since 1970 in UTC, and of the monotonic clock.
     """
 
@@ -83,6 +84,7 @@ class Writer:
         *,
         chain: str = "",
         max_bytes: int = MAX_BYTES,
+        limit: int = line.MAX_LINE,
         clock: Callable[[], int] = time.time_ns,
         mono: Callable[[], int] = time.monotonic_ns,
     ) -> None:
@@ -94,6 +96,7 @@ class Writer:
         self.redactor = redactor
         self.max_bytes = max_bytes
         self.room = max_bytes - RESERVE
+        self.limit = limit
         self.clock = clock
         self.mono = mono
         self.seq = 0
@@ -191,6 +194,7 @@ class Writer:
 
     def line(self, record: Mapping[str, object], now: int, limit: int = line.MAX_LINE) -> bytes:
         """The line that a record would be at `now` (monotonic), credentials hidden, keys in the contract's order."""
+        limit = min(limit, self.limit)
         keys = tuple(record)
         keys = self.layouts.get(keys) or self.layout(keys)
         try:

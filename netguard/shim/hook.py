@@ -13,14 +13,30 @@ from time import monotonic
 from ..denied import Denied, denied
 from . import credentials, origin
 from .arguments import READERS, Hostile
-from .channel import Channel, Lost
-from .table import SELF_TEST
+from .channel import Lost
+from .table import RUNNING, SELF_TEST
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any, Protocol
 
     from .arguments import Act
+
+    class Asker(Protocol):
+        """Who answers questions: a channel to the supervisor, or a guest's own decider."""
+
+        lines: Any  # a `_thread._local`
+
+        @property
+        def address(self) -> object:
+            """What it connects to itself, by this very object."""
+
+        def ask(self, op: str, fields: tuple[str, ...]) -> list[str]:
+            """Returns the answer's fields: verdict, number of the record, what belongs to them. Raises Lost."""
+
+        def tell(self, op: str, fields: tuple[str, ...]) -> None:
+            """Says what has no answer."""
 
     Row = tuple[str, Callable[[str, tuple[object, ...]], Act | None]]
 
@@ -40,7 +56,7 @@ class Witness:
 
     __slots__ = ("channel", "known", "rows", "udp")
 
-    def __init__(self, channel: Channel, table: dict[str, tuple[str, str]]) -> None:
+    def __init__(self, channel: Asker, table: dict[str, tuple[str, str]]) -> None:
         self.channel = channel
         self.rows: dict[str, Row] = {event: (kind, READERS[reader]) for event, (kind, reader) in table.items()}
         self.udp: dict[tuple[str, str], float] = {}
@@ -49,6 +65,8 @@ class Witness:
     def saw(self, event: str, args: tuple[object, ...]) -> None:
         """Handles one watched event. Raises Denied when it may not go on."""
         kind, read = self.rows[event]
+        if kind == "dns" and args[0] is not None and args[0] is getattr(self.channel.lines, "released", None):
+            return  # a look-up that was granted, as C tells of it: nobody else has this very object
         try:
             act = read(event, args)
             if act is not None:
@@ -128,6 +146,8 @@ def install(witness: Witness, front: Callable[[object], None]) -> None:
         if event not in rows:
             if event == SELF_TEST and args and args[0] is nonce:
                 heard.append(True)
+            elif event == RUNNING and args and type(args[0]) is list:
+                args[0].append(True)
             return
         if event == "open":
             path = args[0]

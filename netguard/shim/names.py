@@ -8,6 +8,7 @@ the supervisor knows which name each was given for. An address in any spelling i
 from __future__ import annotations
 
 import _socket
+import sys
 
 from ..denied import denied
 from . import exact, origin
@@ -27,6 +28,10 @@ MAX_LABEL = 63
 
 #: Errors of a look-up as the supervisor names them -> what C raises.
 ERRORS: dict[str, type[OSError]] = {"gaierror": _socket.gaierror, "herror": _socket.herror, "error": OSError}
+
+#: From here on `getaddrinfo` takes an int of any subclass for a port; before, only an exact one.
+_TAKES_SUBCLASSES = sys.version_info >= (3, 14)
+_type = type  # which in `getaddrinfo` itself is an argument
 
 #: Fields of one row of an answer to getaddrinfo: family, type, proto, canonical name, host, port, flow, scope.
 ROW = 8
@@ -105,7 +110,7 @@ def wrap_getaddrinfo(lookups: Lookups, original: Callable[..., object]) -> Calla
         host: object, port: object, family: object = 0, type: object = 0, proto: object = 0, flags: object = 0
     ) -> object:
         numbers = tuple([exact.number(number) for number in (family, type, proto, flags)])
-        service = exact.text(port)
+        service = exact.number(port) if _TAKES_SUBCLASSES and issubclass(_type(port), int) else exact.text(port)
         if _is_refused(host, port, service):
             return original(host, port, *numbers)  # refused for a type before anything is looked up
         name = lookups.host(host, "socket.getaddrinfo")

@@ -1,4 +1,4 @@
-"""Starts the witness: the hook, the wrapped functions, the finder, and the report to the supervisor.
+"""Starts the witness: the hook, the wrapped functions, the finder, and the report.
 
 Called once by the starter in each interpreter. Whatever goes wrong is raised; the starter then stops the program.
 """
@@ -6,11 +6,11 @@ Called once by the starter in each interpreter. Whatever goes wrong is raised; t
 from __future__ import annotations
 
 import sys
-from posix import environ, getcwd
+from posix import getcwd
 
 from ..core.wire import VERSION
 from ..denied import Denied
-from . import arguments, exact, finder, hook, names, programs, sockets
+from . import arguments, exact, finder, hook, names, programs, settings, sockets
 from .channel import Channel
 from .table import watched
 
@@ -19,46 +19,45 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import ModuleType
 
-#: The variables that ask for a guard. Set by `netguard run`, never by a guest with any effect on a running hook.
-CHANNEL, RUN = b"NETGUARD_CHANNEL", b"NETGUARD_RUN"
+    from .hook import Asker
 
 
-def start() -> None:
-    """Installs everything; the report comes last."""
-    wanted = _wanted()
-    channel = Channel(_address(wanted[CHANNEL]), wanted.get(RUN, b"").decode("ascii"))
-    witness = hook.Witness(channel, watched(frozenset()))
-    hook.install(witness, finder.install(_changes(witness)).front)
+def start(started: dict[bytes, bytes], element: str) -> None:
+    """Installs everything; the report comes last.
+
+    started: the environment that this process was started with, and with which its children are to be.
+    element: the entry of `sys.path` by which the starter was found.
+    """
+    wanted = settings.read(started)
     argv = [part for part in map(exact.text, getattr(sys, "orig_argv", sys.argv)) if type(part) is str]
+    if wanted.channel:
+        asker: Asker = Channel(address_of(wanted.channel), wanted.run)
+    else:
+        from .decider import decider  # not where a supervisor decides: it would only cost
+
+        asker = decider(wanted, started, argv)
+    witness = hook.Witness(asker, watched(frozenset()))
+    hook.install(witness, finder.install(changes(witness)).front)
+    report(witness, argv)
+
+
+def report(witness: hook.Witness, argv: list[str]) -> None:
+    """Says that this interpreter is guarded, and hears what else is to be watched."""
     cwd = getcwd().replace("\0", "")
-    answer = channel.ask("hello", (VERSION, sys.version.split()[0], sys.executable or "", cwd, *argv))
+    answer = witness.channel.ask("hello", (VERSION, sys.version.split()[0], sys.executable or "", cwd, *argv))
     if answer[0] != "allow":
-        raise RuntimeError(f"the supervisor does not start this interpreter: {answer[-1]}")
+        raise RuntimeError(f"this interpreter may not start: {answer[-1]}")
     # Events that rules name as `audit:NAME`; the hook looks them up in the same dict.
     for event, row in watched(frozenset(answer[2:])).items():
         witness.rows.setdefault(event, (row[0], arguments.READERS[row[1]]))
 
 
-def _wanted() -> dict[bytes, bytes]:
-    """The environment that this process was started with.
-
-    As the kernel keeps it, where it does: before a sub-interpreter starts, the guest may have put another address, its
-    own, into what `posix` shows.
-    """
-    try:
-        with open("/proc/self/environ", "rb") as file:
-            found = dict([entry.partition(b"=")[::2] for entry in file.read().split(b"\0")])
-    except OSError:
-        return environ
-    return found if CHANNEL in found else environ
-
-
-def _address(text: bytes) -> str | bytes:
+def address_of(text: str) -> str | bytes:
     """The channel's name: `@name` is an abstract one, anything else a path."""
-    return b"\0" + text[1:] if text.startswith(b"@") else text
+    return b"\0" + text[1:].encode("utf-8", "surrogateescape") if text.startswith("@") else text
 
 
-def _changes(witness: hook.Witness) -> dict[str, Callable[[ModuleType], None]]:
+def changes(witness: hook.Witness) -> dict[str, Callable[[ModuleType], None]]:
     """What is changed in which module."""
     lookups = names.Lookups(witness)
 

@@ -16,6 +16,9 @@ from __future__ import annotations
 #: Raised by the starter alone, to see that the hook hears what the interpreter says.
 SELF_TEST = "netguard.start"
 
+#: Raised by a starter that is found by a second way, to hear whether a hook is there already.
+RUNNING = "netguard.running"
+
 WATCHED: dict[str, tuple[str, str]] = {
     # Destinations. All from C.
     "socket.connect": ("connect", "endpoint"),

@@ -7,15 +7,15 @@ through a queue to the loop, which decides on the answers before it releases the
 
 from __future__ import annotations
 
-import _socket as socket  # without the enums of `socket`, which would only have to be made plain again
 import _thread
 import os
 from collections import deque
 
-from netguard.core.answer import NO_NAME, Answer
+from netguard.resolver import look_up
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from netguard.core.answer import Answer
     from netguard.core.commands import LookUp
 
 #: At once; a ninth look-up waits. Each is a thread in libc.
@@ -23,9 +23,6 @@ MAX_THREADS = 8
 
 #: More look-ups than this waiting is a flood; the caller denies.
 MAX_WAITING = 1_024
-
-#: errno of a look-up that failed in a way that none should.
-EIO = 5
 
 
 class Resolver:
@@ -76,69 +73,3 @@ class Resolver:
                 os.write(self._wake, b"!")
             except BlockingIOError:
                 pass  # a full pipe wakes the loop all the same
-
-
-def look_up(function: str, name: str, service: str, numbers: tuple[int, ...]) -> Answer:
-    """Performs one look-up with this machine's resolver. Never raises: a failing one is an answer too."""
-    try:
-        return FUNCTIONS[function](name, service, numbers)
-    except socket.gaierror as error:
-        return Answer([], [], ("gaierror", error.errno or socket.EAI_FAIL, error.strerror or ""))
-    except socket.herror as error:
-        return Answer([], [], ("herror", error.errno or 0, error.strerror or ""))
-    except OSError as error:
-        return Answer([], [], ("error", error.errno or 0, error.strerror or str(error)))
-    except (ValueError, OverflowError):  # a name that no encoding takes
-        return Answer([], [], NO_NAME)
-    except Exception as error:  # noqa: BLE001  # a thread that dies leaves its asker waiting, which must not be
-        return Answer([], [], ("error", EIO, type(error).__name__))
-
-
-def _getaddrinfo(name: str, service: str, numbers: tuple[int, ...]) -> Answer:
-    family, kind, proto, flags = numbers
-    port: int | str | None = None
-    if service:
-        port = service[5:] if service.startswith("name:") else int(service)
-    fields: list[str] = []
-    addresses = []
-    for found_family, found_kind, found_proto, canonical, address in socket.getaddrinfo(
-        name, port, family, kind, proto, flags
-    ):
-        host, found_port, *rest = address
-        flow, scope = (*rest, 0, 0)[:2]
-        row = (int(found_family), int(found_kind), found_proto, canonical, host, found_port, flow, scope)
-        fields.extend([str(value) for value in row])
-        addresses.append(str(host))
-    return Answer(fields, addresses)
-
-
-def _gethostbyname(name: str, service: str, numbers: tuple[int, ...]) -> Answer:
-    found = socket.gethostbyname(name)
-    return Answer([found], [found])
-
-
-def _gethostbyname_ex(name: str, service: str, numbers: tuple[int, ...]) -> Answer:
-    canonical, aliases, found = socket.gethostbyname_ex(name)
-    return Answer([canonical, str(len(aliases)), *aliases, *found], found)
-
-
-def _gethostbyaddr(name: str, service: str, numbers: tuple[int, ...]) -> Answer:
-    canonical, aliases, found = socket.gethostbyaddr(name)
-    return Answer([canonical, str(len(aliases)), *aliases, *found], found)
-
-
-def _getnameinfo(name: str, service: str, numbers: tuple[int, ...]) -> Answer:
-    flags, flow, scope, _ = numbers
-    address: tuple[str, int] | tuple[str, int, int, int] = (name, int(service))
-    if ":" in name:
-        address = (name, int(service), flow, scope)
-    return Answer(list(socket.getnameinfo(address, flags)), [])
-
-
-FUNCTIONS = {
-    "getaddrinfo": _getaddrinfo,
-    "gethostbyname": _gethostbyname,
-    "gethostbyname_ex": _gethostbyname_ex,
-    "gethostbyaddr": _gethostbyaddr,
-    "getnameinfo": _getnameinfo,
-}

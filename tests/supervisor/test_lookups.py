@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 
+from netguard import resolver
 from netguard.core.answer import NO_NAME, ROW, Answer
 from netguard.core.commands import LookUp
+from netguard.resolver import look_up
 from netguard.supervisor import lookups
-from netguard.supervisor.lookups import MAX_THREADS, MAX_WAITING, Resolver, look_up
+from netguard.supervisor.lookups import MAX_THREADS, MAX_WAITING, Resolver
 
 ANYONE: Any = None
 NONE = (0, 0, 0, 0)
@@ -121,7 +123,7 @@ def test_every_error_of_a_resolver_has_a_form(
     def fails(*_: object) -> Answer:
         raise raised
 
-    monkeypatch.setitem(lookups.FUNCTIONS, "fails", fails)
+    monkeypatch.setitem(resolver.FUNCTIONS, "fails", fails)
     assert look_up("fails", "a.example", "", NONE).error == error
 
 
@@ -133,12 +135,12 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> tuple[threading.Event, threading.Se
     """A resolver that does not answer until the event is set; the semaphore counts those that asked it."""
     opened, asked = threading.Event(), threading.Semaphore(0)
 
-    def waits(name: str, service: str, numbers: tuple[int, ...]) -> Answer:
+    def waits(name: bytes, service: str, numbers: tuple[int, ...]) -> Answer:
         asked.release()
         opened.wait(20)
-        return Answer([name], [])
+        return Answer([name.decode()], [])
 
-    monkeypatch.setitem(lookups.FUNCTIONS, "waits", waits)
+    monkeypatch.setitem(resolver.FUNCTIONS, "waits", waits)
     return opened, asked
 
 

@@ -1,0 +1,3 @@
+"""netguard's version, where a guest that loads no package finds it too."""
+
+VERSION = "0.1.0"

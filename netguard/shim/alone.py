@@ -1,0 +1,343 @@
+"""The supervisor's part, played in the guest itself: for sandboxes where a platform can set variables and nothing else.
+
+It answers what `channel` would have asked, from a compiled policy, and puts the same lines on record. The session
+(core.session) decides; this carries its commands out: a line first, what stands behind it afterwards, nothing behind a
+line that could not be written.
+
+Each process writes chains of its own. One thread at a time is inside; a signal handler that comes up in the middle of
+it must not wait for itself, so it writes a chain beside the first; an exception that a handler raises in there leaves
+a chain where it is, and the next act begins another. A fork is told by its pid.
+"""
+
+from __future__ import annotations
+
+import sys
+from _thread import _local, allocate_lock, get_ident
+from posix import getpid
+from time import monotonic, sleep, time_ns
+
+from ..core.commands import Later, LookUp, Record, Reply
+from ..core.policy import DENY
+from ..core.question import Malformed, read
+from ..core.reach import rests_on_guest
+from ..core.version import VERSION
+from ..record import NotRecorded
+from ..record.chain import Writer
+from ..resolver import look_up
+from .sink import Sink, address_of, open_sink
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..core.commands import Command
+    from ..core.policy import Policy
+    from ..core.process import Process
+    from ..core.question import Question
+    from ..core.session import Session
+    from ..record.hidden import Hider
+    from .settings import Settings
+    from .world import World
+
+#: Silent grants kept word for word until the next second, as `supervisor.grants` does.
+MAX_GRANTED = 4_096
+
+#: Seconds that a signal handler waits for another thread's turn, when it cannot tell whether its own thread has it.
+HESITATION = 0.2
+
+NO_WALL = "off: there is no supervisor, so native code and other programs are not seen"
+NO_HTTP = "off: this version does not read requests"
+
+
+class Turn:
+    """One process's lock and chains.
+
+    base: what its chains are called by: its pid and when its guard began.  origin: the chain it was forked from.
+    """
+
+    __slots__ = ("base", "chains", "lock", "made", "origin", "owner", "pid")
+
+    def __init__(self, origin: str = "") -> None:
+        self.pid = getpid()
+        self.base = f"{self.pid}-{time_ns():x}"
+        self.origin = origin
+        self.lock = allocate_lock()
+        self.owner = 0
+        self.chains: list[Writer | None] = []  # by depth: the process's own, then those of handlers inside the guard
+        self.made = 0
+
+
+class Alone:
+    """Asks itself. The hook and the wrapped functions use it as they use a `Channel`."""
+
+    __slots__ = (
+        "address", "due", "granted", "hider", "lines", "mark", "policy", "sealed", "session", "settings", "turn",
+        "world",
+    )  # fmt: skip
+
+    def __init__(self, settings: Settings, policy: Policy, session: Session, world: World, hider: Hider) -> None:
+        self.settings = settings
+        self.policy = policy
+        self.session = session
+        self.world = world
+        self.hider = hider
+        self.address = address_of(settings.log)
+        self.lines = _local()
+        self.mark: object = None  # what the first process found where the lines go; it must stay that
+        self.granted: dict[tuple[str, ...], tuple[str, list[str]]] = {}
+        self.due = 0.0
+        self.sealed = False
+        self.turn = Turn()
+
+    # What the hook calls
+
+    def ask(self, op: str, fields: tuple[str, ...]) -> list[str]:
+        """Returns the answer's fields, as `Channel.ask`. Raises ValueError for what no question can be."""
+        outcome, seq = self.locked(self.answer, op, fields)
+        while True:
+            if type(outcome) is LookUp:
+                answer = self.look_up(outcome)
+                outcome, seq = self.locked(self.looked_up, outcome, answer)
+            elif type(outcome) is Later:
+                sleep(outcome.seconds)
+                outcome, seq = self.locked(self.carry, outcome.commands, seq)
+            else:
+                return outcome  # type: ignore[return-value]
+
+    def tell(self, op: str, fields: tuple[str, ...]) -> None:
+        """How a recorded act ended. What cannot be put on record is dropped: it carries no right."""
+        self.locked(self.noted, op, fields)
+
+    # One at a time
+
+    def locked(self, function: Callable[..., tuple[object, int]], *args: object) -> tuple[object, int]:
+        """Calls a function with this turn's chain, when it is our turn."""
+        turn, lines = self.turn, self.lines
+        if turn.pid != getpid():
+            turn = self.forked(turn)
+        if getattr(lines, "inside", 0):
+            return self.interrupted(turn, function, args)
+        lines.inside = 1
+        try:
+            with turn.lock:  # the statement and not `acquire`: no handler can come between having it and giving it back
+                turn.owner = get_ident()
+                try:
+                    return self.called(turn, 0, function, args)
+                finally:
+                    turn.owner = 0
+        finally:
+            lines.inside = 0
+
+    def interrupted(
+        self, turn: Turn, function: Callable[..., tuple[object, int]], args: tuple[object, ...]
+    ) -> tuple[object, int]:
+        """As `locked`, for a signal handler that came up while its own thread was inside, or waiting to be."""
+        lines = self.lines
+        depth: int = lines.inside
+        lines.inside = depth + 1
+        taken = turn.owner != get_ident() and turn.lock.acquire(True, HESITATION)
+        try:
+            return self.called(turn, depth, function, args)
+        finally:
+            lines.inside = depth
+            if taken:
+                turn.lock.release()
+
+    def called(
+        self, turn: Turn, depth: int, function: Callable[..., tuple[object, int]], args: tuple[object, ...]
+    ) -> tuple[object, int]:
+        """Calls the function with the chain of this depth, which it may leave unfinished by no way but an exception."""
+        try:
+            return function(self.chain(turn, depth), *args)
+        except NotRecorded as error:
+            return unrecorded(error), 0
+        except BaseException:
+            # A handler's exception, or a fault: a line may be on record that the chain does not count.
+            turn.chains[depth] = None
+            raise
+
+    def forked(self, turn: Turn) -> Turn:
+        """The child's own turn. What the parent has counted is the parent's to tell."""
+        self.turn = Turn(turn.base)
+        self.session.counts, self.session.decisions = {}, 0
+        self.sealed = False
+        return self.turn
+
+    # Inside
+
+    def answer(self, chain: Writer, op: str, fields: tuple[str, ...]) -> tuple[object, int]:
+        """What a question comes to: an answer's fields, or what has to be done before there is one."""
+        now = monotonic()
+        if now >= self.due:
+            self.tick(chain, now)
+        known = self.granted.get(fields) if op == "ask" else None
+        if known is not None:
+            self.session.count(known[0])
+            return known[1], 0
+        try:
+            commands = self.decided(read([op, "0", *fields]), self.process(), now)
+        except Malformed as error:  # nothing that the shim's own readers make; as the supervisor, no further than this
+            self.carry(chain, self.session.cut_off(None, self.process(), "channel.malformed", str(error)), 0)
+            return [DENY, "0", "hostile-argument", str(error)], 0
+        if op == "ask":
+            self.keep(fields, commands)
+        return self.carry(chain, commands, 0)
+
+    def decided(self, question: Question, process: Process, now: float) -> list[Command]:
+        """The session's commands for a question."""
+        op, session = question.op, self.session
+        if op == "ask":
+            try:
+                facts = self.world.look(question, now)
+            except Malformed as error:
+                return session.hostile(None, process, question, str(error))
+            self.lines.lasts = facts.address is not None and not facts.own
+            return session.ask(None, process, question, facts, now)
+        if op == "lookup":
+            return session.lookup(None, process, question, now)
+        if op == "hostile":
+            return session.hostile(None, process, question, question.fields[2])
+        if op == "listening":
+            self.granted.clear()
+            self.world.show(int(question.fields[0]))
+            return [Reply(None, "0", "allow")]
+        return [Reply(None, "0", "allow", *session.audit_names)]  # hello: its line began the chain
+
+    def keep(self, fields: tuple[str, ...], commands: list[Command]) -> None:
+        """Keeps a silent grant of an address until the next second."""
+        reply = commands[-1]
+        if type(reply) is Reply and reply.rule and self.lines.lasts:
+            if len(self.granted) >= MAX_GRANTED:
+                self.granted.clear()
+            self.granted[fields] = reply.rule, [reply.verdict, "0", *reply.rest]
+
+    def looked_up(self, chain: Writer, task: LookUp, answer: object) -> tuple[object, int]:
+        """The session's word on what the resolver brought."""
+        self.granted.clear()
+        now = monotonic()
+        commands = self.session.looked_up(task, answer, (now - task.started) * 1000, now)  # type: ignore[arg-type]
+        return self.carry(chain, commands, task.seq)
+
+    def noted(self, chain: Writer, op: str, fields: tuple[str, ...]) -> tuple[object, int]:
+        """A `result`, if its act stands in this very chain."""
+        if getattr(self.lines, "chain", None) is chain:
+            question = read([op, "0", *fields])
+            self.carry(chain, self.session.result(self.process(), question, int(fields[0])), 0)
+        return None, 0
+
+    def carry(self, chain: Writer, commands: list[Command], seq: int) -> tuple[object, int]:
+        """Carries commands out in order. Nothing behind a line that could not be written happens."""
+        for command in commands:
+            if type(command) is Record:
+                seq = self.record(chain, command.line)
+                self.lines.chain = chain
+            elif type(command) is Reply:
+                return [command.verdict, str(seq), *command.rest], seq
+            elif type(command) is LookUp:
+                command.seq, command.started = seq, monotonic()
+                return command, seq
+            elif type(command) is Later:
+                return command, seq
+        return [], seq
+
+    def record(self, chain: Writer, line: dict[str, object]) -> int:
+        """Puts a line on record; what was done to the descriptor goes before it. Raises NotRecorded."""
+        sink: Sink = chain.sink  # type: ignore[assignment]
+        happened = sink.kept()
+        if happened:
+            chain.write({"kind": "tamper", "event": "channel.lost", "why": happened, "proc": self.process().line})
+        return chain.write(line)
+
+    def tick(self, chain: Writer, now: float) -> None:
+        """At most once a second: what was let through in silence. Raises NotRecorded."""
+        self.due = now + 1.0
+        self.granted.clear()
+        for command in self.session.tick():
+            if type(command) is Record:
+                self.record(chain, command.line)
+
+    def look_up(self, task: LookUp) -> object:
+        """Asks the resolver, with the hook told which event is a look-up that was granted."""
+        lines = self.lines
+
+        def release(about: object) -> None:
+            lines.released = about
+
+        try:
+            return look_up(task.function, task.name, task.service, task.numbers, release)
+        finally:
+            lines.released = None
+
+    def process(self) -> Process:
+        """The asking thread; looked at once for each thread of each process."""
+        lines = self.lines
+        found: Process | None = getattr(lines, "process", None)
+        if found is None or found.pid != self.turn.pid:
+            found = lines.process = self.world.process()
+        return found
+
+    # Chains
+
+    def chain(self, turn: Turn, depth: int) -> Writer:
+        """The chain of this depth, begun if there is none. Raises NotRecorded."""
+        while len(turn.chains) <= depth:
+            turn.chains.append(None)
+        found = turn.chains[depth]
+        if found is None:
+            found = turn.chains[depth] = self.begun(turn)
+        return found
+
+    def begun(self, turn: Turn) -> Writer:
+        """A new chain, with its `coverage` line."""
+        name = turn.base if not turn.made else f"{turn.base}.{turn.made}"
+        settings = self.settings
+        try:
+            sink = open_sink(settings.log, settings.log_fd, self.address, name)
+        except OSError as error:
+            raise NotRecorded(f"the place for the trail cannot be opened: {error.strerror}") from None
+        if self.mark is None:
+            self.mark = sink.mark()
+        elif self.mark != sink.mark():
+            sink.close()
+            raise NotRecorded("what is in the trail's place is another")
+        chain = Writer(sink, settings.run, self.hider, chain=name, limit=sink.limit)
+        chain.write(self.coverage(turn, sink))
+        turn.made += 1
+        return chain
+
+    def coverage(self, turn: Turn, sink: Sink) -> dict[str, object]:
+        """A chain's first line: what this process covers, and what not and why."""
+        why = f"forked from {turn.origin}" if turn.origin else ""
+        if turn.made:
+            why = f"beside or behind {turn.base}"
+        line: dict[str, object] = {
+            "kind": "coverage", "event": "injection", "netguard": VERSION, "python": sys.version.split()[0],
+            "platform": sys.platform, "mode": "dry-run" if self.settings.dry_run else "injection", "hooks": "on",
+            "wall": NO_WALL, "http_view": NO_HTTP, "trail": sink.watch, "policy": self.policy.digest,
+            "default": self.policy.default, "told": [rule.name for rule in self.policy.rules if rests_on_guest(rule)],
+            "proc": {**self.process().line, "argv": list(self.world.argv)},
+        }  # fmt: skip
+        if why:
+            line["why"] = why
+        if self.session.context.tags:
+            line["tags"] = self.session.context.tags
+        return line
+
+    def close(self) -> None:
+        """The process ends by itself: what was let through in silence, then the last line. Later acts begin a chain."""
+        if self.turn.pid != getpid() or self.sealed:
+            return
+        self.locked(self.closed)
+
+    def closed(self, chain: Writer) -> tuple[object, int]:
+        """Ends this process's first chain."""
+        self.tick(chain, monotonic())
+        chain.close({"kind": "close", "decisions": self.session.decisions})
+        self.turn.chains[0] = None
+        self.sealed = True
+        return None, 0
+
+
+def unrecorded(error: NotRecorded) -> list[str]:
+    """The answer to whatever could not be put on record."""
+    return [DENY, "0", "trail", f"the trail cannot be written: {error}"]
