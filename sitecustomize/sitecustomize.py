@@ -118,9 +118,12 @@ def _next(folder, above):
     at = [index - sum([place.rstrip("/") == folder for place in sys.path[:index]]) for index in at]
     sys.path[:] = [place for place in sys.path if place.rstrip("/") not in (folder, above)]
     sys.path_importer_cache.pop(folder, None)
-    del sys.modules["sitecustomize"]
+    ours = sys.modules.pop("sitecustomize")
     try:
         import sitecustomize  # noqa: F401  # the next one; if there is none, this raises what a plain run raises
+    except BaseException:
+        sys.modules["sitecustomize"] = ours  # for whoever loads us to take away
+        raise
     finally:
         for index in at:
             sys.path.insert(index, above)

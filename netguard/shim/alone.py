@@ -55,7 +55,7 @@ class Turn:
     base: what its chains are called by: its pid and when its guard began.  origin: the chain it was forked from.
     """
 
-    __slots__ = ("base", "chains", "lock", "made", "origin", "owner", "pid")
+    __slots__ = ("base", "chains", "lock", "numbers", "origin", "owner", "pid")
 
     def __init__(self, origin: str = "") -> None:
         self.pid = getpid()
@@ -64,7 +64,7 @@ class Turn:
         self.lock = allocate_lock()
         self.owner = 0
         self.chains: list[Writer | None] = []  # by depth: the process's own, then those of handlers inside the guard
-        self.made = 0
+        self.numbers = iter(range(sys.maxsize))  # of its chains; a handler cannot come between taking one and the next
 
 
 class Alone:
@@ -160,6 +160,7 @@ class Alone:
         """The child's own turn. What the parent has counted is the parent's to tell."""
         self.turn = Turn(turn.base)
         self.session.counts, self.session.decisions = {}, 0
+        self.lines.chain = None  # the last thing that holds the parent's chains, and so their descriptors
         self.sealed = False
         return self.turn
 
@@ -289,7 +290,8 @@ class Alone:
 
     def begun(self, turn: Turn) -> Writer:
         """A new chain, with its `coverage` line."""
-        name = turn.base if not turn.made else f"{turn.base}.{turn.made}"
+        number = next(turn.numbers)
+        name = f"{turn.base}.{number}" if number else turn.base
         settings = self.settings
         try:
             sink = open_sink(settings.log, settings.log_fd, self.address, name)
@@ -301,14 +303,13 @@ class Alone:
             sink.close()
             raise NotRecorded("what is in the trail's place is another")
         chain = Writer(sink, settings.run, self.hider, chain=name, limit=sink.limit)
-        chain.write(self.coverage(turn, sink))
-        turn.made += 1
+        chain.write(self.coverage(turn, number, sink))
         return chain
 
-    def coverage(self, turn: Turn, sink: Sink) -> dict[str, object]:
+    def coverage(self, turn: Turn, number: int, sink: Sink) -> dict[str, object]:
         """A chain's first line: what this process covers, and what not and why."""
         why = f"forked from {turn.origin}" if turn.origin else ""
-        if turn.made:
+        if number:
             why = f"beside or behind {turn.base}"
         line: dict[str, object] = {
             "kind": "coverage", "event": "injection", "netguard": VERSION, "python": sys.version.split()[0],

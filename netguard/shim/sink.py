@@ -163,6 +163,11 @@ class Sink:
         """Closes the descriptor, unless the number is the guest's by now."""
         if self.ours():
             close(self.fd)
+        self.fd = -1
+
+    def __del__(self) -> None:
+        """A chain that an exception has left, or a parent's in its child."""
+        self.close()
 
 
 class FileSink(Sink):
@@ -293,17 +298,19 @@ class SocketSink(Sink):
 
     def again(self) -> int:
         """A new connection, if the same process answers. What was handed over is taken again by its number."""
-        self.sock.detach()  # the number may be the guest's by now
         if self.address is None:
             if identity(self.number) != self.identity:
                 raise OSError(EBADF, f"descriptor {self.number} is not open any more, or is another")
-            self.sock = _SOCKET(fileno=raised(dup(self.number)))
-            return self.sock.fileno()
-        self.sock = connected(self.address)
-        self.identity = identity(self.sock.fileno())
-        if reader(self.sock) != self.peer:
-            raise OSError(EBADF, "somebody else answers in its reader's name")
-        return self.sock.fileno()
+            found = _SOCKET(fileno=raised(dup(self.number)))
+        else:
+            found = connected(self.address)
+            if reader(found) != self.peer:
+                found.close()
+                raise OSError(EBADF, "somebody else answers in its reader's name")
+            self.identity = identity(found.fileno())
+        self.sock.detach()  # the number is the guest's by now
+        self.sock = found
+        return found.fileno()
 
     def send(self, data: bytes) -> int:
         return self.sock.send(data, _NOW)
@@ -314,6 +321,7 @@ class SocketSink(Sink):
             self.sock.close()
         else:
             self.sock.detach()
+        self.fd = -1
 
 
 def reader(sock: _socket.socket) -> tuple[int, int]:
@@ -329,18 +337,19 @@ def reader(sock: _socket.socket) -> tuple[int, int]:
 
 def connected(address: str | bytes) -> _socket.socket:
     """A connection to the unix socket, of whatever type it is, under a high number. Raises OSError."""
+    refusal = OSError(ENOENT, "there is no such socket")
     for kind in (_SEQPACKET, _STREAM, _DGRAM):
         sock = _SOCKET(_UNIX, kind)
+        sock.settimeout(None)
         try:
-            sock.settimeout(None)
             sock.connect(address)
         except OSError as error:
             sock.close()
-            if error.errno == EPROTOTYPE and kind != _DGRAM:
-                continue
-            raise
+            if error.errno != EPROTOTYPE:  # for a path of another type; of an abstract name nobody knows that
+                refusal = error
+            continue
         return _SOCKET(_UNIX, kind, 0, raised(sock.detach()))
-    raise AssertionError
+    raise refusal
 
 
 def address_of(log: str) -> str | bytes | None:

@@ -1,0 +1,312 @@
+"""The guard without a supervisor: asked for by variables alone, in any interpreter, from any place."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.shim.guests import acts, plain, said, write
+from tests.support.echo import TcpEcho
+from tests.support.guard import Result
+from tests.support.injection import ROOT, STARTER, asking, compiled, run_injected, verified
+from tests.support.interpreters import Interpreter, interpreters
+from tests.support.isolation import Namespace
+
+RULES = """
+version: 1
+default: log
+rules:
+  - {name: closed, deny: connect, to: "127.0.0.9", because: "nobody is at home"}
+  - {name: quiet, allow: [connect, dns], to: ["127.0.0.1:1-9", "localhost:7"]}
+  - {name: no-tools, deny: exec, program: curl}
+"""
+
+MEETS = """
+import json, socket, sys
+met = []
+for host, port in [("127.0.0.9", 80), ("127.0.0.1", 7), ("localhost", 7), ("127.0.0.1", 99)]:
+    try:
+        socket.create_connection((host, port), 5)
+        met.append("open")
+    except OSError as error:
+        met.append(type(error).__name__)
+print(json.dumps(met))
+"""
+
+MET = ["Denied", "ConnectionRefusedError", "ConnectionRefusedError", "ConnectionRefusedError"]
+
+
+def injected(
+    folder: Path, code: str, interpreter: Interpreter | None = None, rules: str = RULES, **how: Any
+) -> Result:
+    python = (interpreter or interpreters()[0]).path
+    return run_injected([python, write(folder, code)], folder, rules, **how)
+
+
+def test_a_guest_decides_and_records_by_itself(interpreter: Interpreter, tmp_path: Path) -> None:
+    bare = plain(tmp_path, [interpreter.path, write(tmp_path, MEETS)])
+    assert said(bare) == ["ConnectionRefusedError"] * 4  # the control: without the guard nothing is denied
+    run = injected(tmp_path, MEETS, interpreter)
+    assert (run.status, run.stderr) == (0, "")
+    assert said(run) == MET
+    assert acts(run) == [("connect", "socket.connect", "deny"), ("connect", "socket.connect", "log")]
+    first, *_, counted, last = run.trail
+    assert (first["kind"], first["event"], first["seq"]) == ("coverage", "injection", 0)
+    assert first["policy"] == hashlib.sha256((tmp_path / "compiled.policy").read_bytes()).hexdigest()
+    assert first["chain"].startswith(f"{first['proc']['pid']}-")
+    assert (counted["kind"], counted["counts"]) == ("count", {"quiet": 2})
+    assert (last["kind"], last["decisions"]) == ("close", 4)
+    report = verified(tmp_path / "trail.jsonl")
+    assert report["whole"], report
+    assert report["unclosed"] == 0
+
+
+def test_a_denial_has_the_line_of_code_and_the_rule(tmp_path: Path) -> None:
+    run = injected(tmp_path, MEETS)
+    (denial,) = run.lines("connect", verdict="deny")
+    assert (denial["rule"], denial["why"]) == ("closed", "nobody is at home")
+    assert denial["dst"] == {"ip": "127.0.0.9", "port": 80, "proto": "tcp"}
+    assert denial["code"]["file"] == str(tmp_path / "guest.py")
+    assert denial["code"]["line"] == 6
+    (logged,) = run.lines("connect", verdict="log")
+    (result,) = run.lines("result", of=logged["seq"])
+    assert result["errno"] == 111
+
+
+def lay_out(folder: Path) -> Path:
+    """The guest's part and nothing else, as an image would hold it."""
+    root = folder / "guard"
+    clean = shutil.ignore_patterns("__pycache__")
+    for part in ("core", "record", "shim"):
+        shutil.copytree(f"{ROOT}/netguard/{part}", root / "netguard" / part, ignore=clean)
+    for name in ("denied.py", "resolver.py"):
+        shutil.copy(f"{ROOT}/netguard/{name}", root / "netguard")
+    shutil.copytree(STARTER, root / "sitecustomize", ignore=clean)
+    return root
+
+
+def zipped(root: Path) -> Path:
+    """The same as an archive."""
+    path = root.with_suffix(".zip")
+    with zipfile.ZipFile(path, "w") as archive:
+        for file in sorted(root.rglob("*.py")):
+            archive.write(file, file.relative_to(root))
+    return path
+
+
+def read_only(root: Path) -> None:
+    for path in [root, *root.rglob("*")]:
+        path.chmod(0o555 if path.is_dir() else 0o444)
+
+
+@pytest.mark.parametrize("place", ["folder", "folder above", "zip", "zip above"])
+def test_the_guest_part_is_enough(interpreter: Interpreter, tmp_path: Path, place: str) -> None:
+    """No site-packages of netguard's, its folder read-only, or in a zip; nothing is written beside it."""
+    root = lay_out(tmp_path)
+    home = zipped(root) if "zip" in place else root
+    read_only(root)
+    starter = str(home) if "above" in place else f"{home}/sitecustomize"
+    run = injected(tmp_path, MEETS, interpreter, starter=starter)
+    assert (said(run), run.stderr) == (MET, "")
+    if os.geteuid() != 0:  # who is root writes where nobody may
+        assert not list(root.rglob("__pycache__"))
+
+
+def test_the_wheel_s_layout_guards_too(tmp_path: Path) -> None:
+    root = lay_out(tmp_path)
+    shutil.move(root / "sitecustomize", root / "netguard" / "starter")
+    run = injected(tmp_path, MEETS, starter=str(root / "netguard" / "starter"))
+    assert said(run) == MET
+
+
+def test_nothing_is_loaded_that_a_bare_interpreter_has_not(interpreter: Interpreter, tmp_path: Path) -> None:
+    code = "import sys; modules = sorted(sys.modules); import json; print(json.dumps(modules))"
+    before = set(said(plain(tmp_path, [interpreter.path, write(tmp_path, code)])))
+    after = set(said(injected(tmp_path, code, interpreter)))
+    assert after - before <= {"_socket", "_json", "_sha2", "_sha256", "pwd", "atexit", "zipimport"}
+
+
+def test_without_a_request_nothing_starts(tmp_path: Path) -> None:
+    code = "import sys; print(len([name for name in sys.modules if 'netguard' in name]))"
+    run = plain(tmp_path, [interpreters()[0].path, write(tmp_path, code)], env={"PYTHONPATH": STARTER})
+    assert (run.stdout, run.stderr) == ("0\n", "")
+
+
+BROKEN = {
+    "a name that nobody knows": ({"NETGUARD_POLCY": "/x"}, "NETGUARD_POLCY is set, which this version does not know"),
+    "no policy": ({"NETGUARD_POLICY": None}, "neither NETGUARD_POLICY nor NETGUARD_CHANNEL"),
+    "no place for lines": ({"NETGUARD_LOG": None}, "one of NETGUARD_LOG and NETGUARD_LOG_FD must be"),
+    "two places": ({"NETGUARD_LOG_FD": "3"}, "one of NETGUARD_LOG and NETGUARD_LOG_FD must be"),
+    "a policy that is not there": ({"NETGUARD_POLICY": "/nonexistent"}, "cannot be read: No such file"),
+    "a policy that is none": ({"NETGUARD_POLICY": __file__}, "is no compiled policy"),
+    "a relative policy": ({"NETGUARD_POLICY": "compiled.policy"}, "not absolute"),
+    "a relative log": ({"NETGUARD_LOG": "trail.jsonl"}, "not absolute"),
+    "another policy": ({"NETGUARD_POLICY_SHA256": "0" * 64}, "it was changed"),
+    "a digest that is none": ({"NETGUARD_POLICY_SHA256": "0"}, "64 hex digits"),
+    "a run that is no name": ({"NETGUARD_RUN": "a b"}, "a name of 1 to 64"),
+    "a descriptor that is none": ({"NETGUARD_LOG": None, "NETGUARD_LOG_FD": "two"}, "not a descriptor's number"),
+    "a closed descriptor": ({"NETGUARD_LOG": None, "NETGUARD_LOG_FD": "77"}, "cannot be opened: Bad file descriptor"),
+    "a log that cannot be made": ({"NETGUARD_LOG": "/nonexistent/log"}, "cannot be opened: No such file"),
+    "a socket that nobody made": ({"NETGUARD_LOG": "unix:/nonexistent"}, "cannot be opened"),
+    "tags that are none": ({"NETGUARD_TAGS": "job"}, "KEY=VALUE"),
+    "a dry run of a kind": ({"NETGUARD_DRY_RUN": "yes"}, "1 or 0"),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_guard_that_cannot_be_as_asked_stops_the_program(tmp_path: Path, name: str) -> None:
+    changes, text = BROKEN[name]
+    run = injected(tmp_path, "print('ran')", env=changes)
+    assert run.status == 125
+    assert "ran" not in run.stdout
+    assert text in run.stderr
+    assert run.stderr.count("\n") == 1
+    assert run.stderr.startswith("netguard: the guard could not start, so the program was stopped: ")
+
+
+@pytest.mark.parametrize("version", ["2.7", "3.6", "3.8"])
+def test_a_python_that_cannot_be_guarded_is_stopped(tmp_path: Path, version: str) -> None:
+    found = sorted(Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")).glob(f"versions/{version}.*/bin/python"))
+    if not found:
+        pytest.skip(f"no CPython {version} here")
+    run = run_injected([str(found[0]), "-c", "print('ran')"], tmp_path, RULES)
+    assert (run.status, run.stdout) == (125, "")
+    assert f"Python {version} has no hooks" in run.stderr
+
+
+def test_twice_is_once(interpreter: Interpreter, tmp_path: Path) -> None:
+    """The path names the starter and the folder above it, and a `.pth` line runs it as well."""
+    starter = f"{STARTER}:{ROOT}"
+    again = f"""
+S = {STARTER!r} + "/sitecustomize.py"
+exec(compile(open(S).read(), S, "exec"), {{"__name__": "netguard.pth", "__file__": S}})
+"""
+    run = injected(tmp_path, again + MEETS, interpreter, starter=starter)
+    assert said(run) == MET
+    assert acts(run) == [("connect", "socket.connect", "deny"), ("connect", "socket.connect", "log")]
+    assert len(run.lines("coverage")) == 1
+
+
+def test_tags_session_and_run_stand_on_the_lines(tmp_path: Path) -> None:
+    rules = RULES + "  - {name: job, deny: connect, to: '127.0.0.8', tags: {job: nightly}}\n"
+    code = MEETS.replace("127.0.0.1\", 99", "127.0.0.8\", 99")
+    env = {"NETGUARD_RUN": "run-7", "NETGUARD_SESSION": "s-1", "NETGUARD_TAGS": "job=nightly,team=a"}
+    run = injected(tmp_path, code, rules=rules, env=env)
+    assert [line["rule"] for line in run.lines("connect", verdict="deny")] == ["closed", "job"]
+    assert {line["run"] for line in run.trail} == {"run-7"}
+    assert run.lines("connect")[0]["tags"] == {"session": "s-1", "job": "nightly", "team": "a"}
+
+
+def test_a_dry_run_denies_nothing(tmp_path: Path) -> None:
+    run = injected(tmp_path, MEETS, env={"NETGUARD_DRY_RUN": "1"})
+    assert said(run) == ["ConnectionRefusedError"] * 4
+    assert run.lines("connect")[0]["would"] == "deny"
+
+
+def test_secrets_are_hidden(tmp_path: Path) -> None:
+    code = """
+    import subprocess, os
+    for argv in (["true", "--password", "hunter22-x"], ["true", "https://bob:s3cret-pass@host.test/"],
+                 ["true", os.environ["API_TOKEN"]], ["true", "ghp_" + "a1" * 20],
+                 ["true", "Authorization: Bearer abcdef123456"]):
+        subprocess.run(argv)
+    """
+    run = injected(tmp_path, code, env={"API_TOKEN": "tok-very-secret-1"})
+    text = (tmp_path / "trail.jsonl").read_text()
+    assert len(run.lines("exec")) == 5
+    for secret in ("hunter22-x", "s3cret-pass", "tok-very-secret-1", "a1a1a1", "abcdef123456"):
+        assert secret not in text
+    assert "[redacted 17]" in text
+
+
+def test_names_are_decided_on_and_their_addresses_leased(netns: Namespace, tmp_path: Path) -> None:
+    """A denied name sends no packet; an address is judged by the name it was given for; a private one is refused."""
+    dns = netns.open(
+        "dns", names={"api.example.test": ["192.0.2.7"], "evil.example.test": ["192.0.2.8"],
+                      "inside.example.test": ["10.0.0.7"]}, port=53,
+    )  # fmt: skip
+    api = netns.open("http", port=80, host="0.0.0.0")
+    rules = """
+    version: 1
+    default: deny
+    rules:
+      - {name: api, log: any, to: "api.example.test:80", private: true}
+      - {name: inside, log: any, to: "inside.example.test:80"}
+    """
+    code = """
+    import json, socket, urllib.request
+    met = []
+    for name in ("api.example.test", "evil.example.test", "inside.example.test"):
+        try:
+            met.append(urllib.request.urlopen(f"http://{name}/", timeout=5).status)
+        except OSError as error:
+            met.append(type(getattr(error, "reason", error)).__name__)
+    for address in ("192.0.2.7", "192.0.2.8"):
+        try:
+            socket.create_connection((address, 80), 5)
+            met.append("open")
+        except OSError as error:
+            met.append(type(error).__name__)
+    print(json.dumps(met))
+    """
+    run = injected(tmp_path, code, rules=rules, within=netns)
+    assert said(run) == [200, "Denied", "Denied", "open", "Denied"], run.stderr
+    asked = {name for name, _ in dns.seen()["questions"]}
+    assert asked == {"api.example.test", "inside.example.test"}
+    assert len(api.seen()["hits"]) == 1
+    assert [(line["verdict"], line["dns"]["name"]) for line in run.lines("dns")] == [
+        ("log", "api.example.test"), ("deny", "evil.example.test"), ("log", "inside.example.test"),
+        ("deny", "inside.example.test"),
+    ]  # fmt: skip
+
+
+def test_own_servers_are_the_run_s_own(tcp_echo: TcpEcho, tmp_path: Path) -> None:
+    """A listener of the process's, also in a fork of it; not one of somebody else's."""
+    rules = "version: 1\ndefault: deny\nrules:\n  - {allow: any, to: '@self'}\n"
+    code = f"""
+    import json, os, socket
+    server = socket.create_server(("127.0.0.1", 0))
+    def tries(port):
+        try:
+            socket.create_connection(("127.0.0.1", port), 5).close()
+            return "open"
+        except OSError as error:
+            return type(error).__name__
+    met = [tries(server.getsockname()[1]), tries({tcp_echo.port})]
+    r, w = os.pipe()
+    if os.fork() == 0:
+        os.write(w, tries(server.getsockname()[1]).encode())
+        os._exit(0)
+    os.wait()
+    met.append(os.read(r, 99).decode())
+    port = server.getsockname()[1]
+    server.close()
+    met.append(tries(port))
+    print(json.dumps(met))
+    """
+    assert said(injected(tmp_path, code, rules=rules)) == ["open", "Denied", "open", "Denied"]
+
+
+def test_the_policy_is_checked_again_by_children(tmp_path: Path) -> None:
+    """A guest that writes another policy over the first has no child that goes by it."""
+    code = """
+    import os, subprocess, sys
+    path = sys.argv[1]
+    with open(path, "w") as file:
+        file.write("netguard-policy 1\\ndefault allow\\nend 0\\n")
+    done = subprocess.run([sys.executable, "-c", "print('ran')"], capture_output=True, text=True)
+    print(done.returncode, done.stdout, done.stderr)
+    """
+    env = asking(tmp_path, RULES)
+    run = run_injected([interpreters()[0].path, write(tmp_path, code), env["NETGUARD_POLICY"]], tmp_path, RULES)
+    assert "125" in run.stdout
+    assert "ran" not in run.stdout
+    assert "it was changed" in run.stdout
+    assert compiled(tmp_path, RULES)  # the control: untouched, it is taken
+    assert said(injected(tmp_path, MEETS)) == MET
