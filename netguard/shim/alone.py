@@ -5,14 +5,14 @@ It answers what `channel` would have asked, from a compiled policy, and puts the
 line that could not be written.
 
 Each process writes chains of its own. One thread at a time is inside; a signal handler that comes up in the middle of
-it must not wait for itself, so it writes a chain beside the first; an exception that a handler raises in there leaves
+it does not wait for itself, and writes a chain beside the first; an exception that a handler raises in there leaves
 a chain where it is, and the next act begins another. A fork is told by its pid.
 """
 
 from __future__ import annotations
 
 import sys
-from _thread import _local, allocate_lock, get_ident
+from _thread import RLock, _local
 from posix import getpid
 from time import monotonic, sleep, time_ns
 
@@ -42,9 +42,6 @@ if TYPE_CHECKING:
 #: Silent grants kept word for word until the next second, as `supervisor.grants` does.
 MAX_GRANTED = 4_096
 
-#: Seconds that a signal handler waits for another thread's turn, when it cannot tell whether its own thread has it.
-HESITATION = 0.2
-
 NO_WALL = "off: there is no supervisor, so native code and other programs are not seen"
 NO_HTTP = "off: this version does not read requests"
 
@@ -55,16 +52,22 @@ class Turn:
     base: what its chains are called by: its pid and when its guard began.  origin: the chain it was forked from.
     """
 
-    __slots__ = ("base", "chains", "lock", "numbers", "origin", "owner", "pid")
+    __slots__ = ("base", "chains", "lock", "numbers", "origin", "pid", "sinks")
 
     def __init__(self, origin: str = "") -> None:
         self.pid = getpid()
         self.base = f"{self.pid}-{time_ns():x}"
         self.origin = origin
-        self.lock = allocate_lock()
-        self.owner = 0
+        self.lock = RLock()
         self.chains: list[Writer | None] = []  # by depth: the process's own, then those of handlers inside the guard
+        self.sinks: list[Sink | None] = []  # by depth; kept when a chain is left, or each would cost a descriptor
         self.numbers = iter(range(sys.maxsize))  # of its chains; a handler cannot come between taking one and the next
+
+    def close(self) -> None:
+        """Closes what a child has of its parent's."""
+        for sink in self.sinks:
+            if sink is not None:
+                sink.close()
 
 
 class Alone:
@@ -115,33 +118,13 @@ class Alone:
         turn, lines = self.turn, self.lines
         if turn.pid != getpid():
             turn = self.forked(turn)
-        if getattr(lines, "inside", 0):
-            return self.interrupted(turn, function, args)
-        lines.inside = 1
+        depth: int = getattr(lines, "inside", 0)  # more than 0: a signal handler came up while its own thread was here
+        lines.inside = depth + 1
         try:
             with turn.lock:  # the statement and not `acquire`: no handler can come between having it and giving it back
-                turn.owner = get_ident()
-                try:
-                    return self.called(turn, 0, function, args)
-                finally:
-                    turn.owner = 0
-        finally:
-            lines.inside = 0
-
-    def interrupted(
-        self, turn: Turn, function: Callable[..., tuple[object, int]], args: tuple[object, ...]
-    ) -> tuple[object, int]:
-        """As `locked`, for a signal handler that came up while its own thread was inside, or waiting to be."""
-        lines = self.lines
-        depth: int = lines.inside
-        lines.inside = depth + 1
-        taken = turn.owner != get_ident() and turn.lock.acquire(True, HESITATION)
-        try:
-            return self.called(turn, depth, function, args)
+                return self.called(turn, depth, function, args)
         finally:
             lines.inside = depth
-            if taken:
-                turn.lock.release()
 
     def called(
         self, turn: Turn, depth: int, function: Callable[..., tuple[object, int]], args: tuple[object, ...]
@@ -159,8 +142,8 @@ class Alone:
     def forked(self, turn: Turn) -> Turn:
         """The child's own turn. What the parent has counted is the parent's to tell."""
         self.turn = Turn(turn.base)
+        turn.close()
         self.session.counts, self.session.decisions = {}, 0
-        self.lines.chain = None  # the last thing that holds the parent's chains, and so their descriptors
         self.sealed = False
         return self.turn
 
@@ -283,18 +266,28 @@ class Alone:
         """The chain of this depth, begun if there is none. Raises NotRecorded."""
         while len(turn.chains) <= depth:
             turn.chains.append(None)
+            turn.sinks.append(None)
         found = turn.chains[depth]
         if found is None:
-            found = turn.chains[depth] = self.begun(turn)
+            found = turn.chains[depth] = self.begun(turn, depth)
         return found
 
-    def begun(self, turn: Turn) -> Writer:
+    def begun(self, turn: Turn, depth: int) -> Writer:
         """A new chain, with its `coverage` line."""
         number = next(turn.numbers)
         name = f"{turn.base}.{number}" if number else turn.base
-        settings = self.settings
+        sink = turn.sinks[depth]
+        if sink is None:
+            sink = turn.sinks[depth] = self.opened()
+        sink.serve(name)
+        chain = Writer(sink, self.settings.run, self.hider, chain=name, limit=sink.limit)
+        chain.write(self.coverage(turn, number, sink))
+        return chain
+
+    def opened(self) -> Sink:
+        """The place for lines, opened; it must stay what this process's guard began with. Raises NotRecorded."""
         try:
-            sink = open_sink(settings.log, settings.log_fd, self.address, name)
+            sink = open_sink(self.settings.log, self.settings.log_fd, self.address)
         except OSError as error:
             raise NotRecorded(f"the place for the trail cannot be opened: {error.strerror}") from None
         if self.mark is None:
@@ -302,9 +295,7 @@ class Alone:
         elif self.mark != sink.mark():
             sink.close()
             raise NotRecorded("what is in the trail's place is another")
-        chain = Writer(sink, settings.run, self.hider, chain=name, limit=sink.limit)
-        chain.write(self.coverage(turn, number, sink))
-        return chain
+        return sink
 
     def coverage(self, turn: Turn, number: int, sink: Sink) -> dict[str, object]:
         """A chain's first line: what this process covers, and what not and why."""
@@ -334,7 +325,7 @@ class Alone:
         """Ends this process's first chain."""
         self.tick(chain, monotonic())
         chain.close({"kind": "close", "decisions": self.session.decisions})
-        self.turn.chains[0] = None
+        self.turn.chains[0] = self.turn.sinks[0] = None
         self.sealed = True
         return None, 0
 

@@ -126,6 +126,9 @@ class Sink:
         """Opens it once more. Raises OSError."""
         raise OSError(EBADF, "there is no way to open it again")
 
+    def serve(self, chain: str) -> None:
+        """From now on it takes the lines of this chain."""
+
     def put(self, data: bytes) -> tuple[int, str]:
         """Takes bytes; returns (how many arrived, why not all: "" if they did). Waits for a slow reader, once."""
         until = monotonic() + self.patience
@@ -165,28 +168,28 @@ class Sink:
             close(self.fd)
         self.fd = -1
 
-    def __del__(self) -> None:
-        """A chain that an exception has left, or a parent's in its child."""
-        self.close()
-
 
 class FileSink(Sink):
     """A file to which each process of the run appends lines of its own, whole, by one write(2).
 
-    chain: this process's; a line that claims it and was not written here is a forgery.
+    A line that claims the chain it serves, and was not written here, is a forgery.
     """
 
     limit = 65_536
     watch = "a file: its size, names and path are compared, and what others append to it is looked at"
 
-    def __init__(self, fd: int, path: str, chain: str) -> None:
+    def __init__(self, fd: int, path: str) -> None:
         super().__init__(fd)
         self.path = path
-        self.own = b',"chain":"%b",' % chain.encode()
         self.ends: list[int] = []  # of our own lines that were not looked at yet
         start, end = self.tail(0)
         self.size = start + len(end)  # all before this was looked at
         self.torn = end[end.rfind(b"\n") + 1 :]
+
+    def serve(self, chain: str) -> None:
+        """What is told apart from now on is this chain; lines of the one before are as any other's."""
+        self.own = b',"chain":"%b",' % chain.encode()
+        self.ends = []
 
     def tail(self, since: int) -> tuple[int, bytes]:
         """(place, what the file holds from there on): from `since`, or of much the last part.
@@ -360,7 +363,7 @@ def address_of(log: str) -> str | bytes | None:
     return b"\0" + name[1:].encode("utf-8", "surrogateescape") if name.startswith("@") else name
 
 
-def open_sink(log: str, number: int, address: str | bytes | None, chain: str) -> Sink:
+def open_sink(log: str, number: int, address: str | bytes | None) -> Sink:
     """The place that NETGUARD_LOG or NETGUARD_LOG_FD names. Raises OSError, NotRecorded.
 
     address: `address_of(log)`, this very object: the guest's hook knows the guard's own connection by it.
@@ -369,13 +372,13 @@ def open_sink(log: str, number: int, address: str | bytes | None, chain: str) ->
         return SocketSink(connected(address), address)
     if log:
         flags = O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK
-        return checked(FileSink(raised(open_file(log, flags, 0o600)), log, chain))
+        return checked(FileSink(raised(open_file(log, flags, 0o600)), log))
     kind = fstat(number).st_mode & S_IFMT
     if kind == S_IFSOCK:
         return SocketSink(_SOCKET(fileno=raised(dup(number))), None, number)
     if kind == S_IFREG:
         again = open_file(f"/proc/self/fd/{number}", O_RDWR | O_APPEND | O_CLOEXEC | O_NONBLOCK)
-        return checked(FileSink(raised(again), "", chain))
+        return checked(FileSink(raised(again), ""))
     return PipeSink(number)
 
 
