@@ -31,7 +31,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     option("--run", default="", metavar="NAME", help="the run's name on every line")
     option("--policy", default=POLICY, metavar="PATH", help="write the policy here (netguard.policy)")
     option("--policy-at", metavar="PATH", help="where the sandbox finds it, if elsewhere")
-    option("--guest", metavar="DIR", help="put here what the sandbox needs a copy of")
+    option("--guest", dest="guest_part", metavar="DIR", help="put here what the sandbox needs a copy of")
     option("--starter", metavar="DIR", help="where the sandbox finds the starter, if elsewhere")
     option("--format", choices=tuple(formats.FORMATS), default="shell", help="(shell)")
     parser.usage = "netguard env --rules FILE|PACK --log PATH|unix:… [options]"
@@ -46,8 +46,8 @@ def run(args: Namespace) -> int:
     variables = options.variables_of(args, place, files.digest(data), here=here, run=args.run)
     text = formats.FORMATS[args.format](places_of(starter, here), not here, variables)
     said = files.put_policy(args.policy, data)
-    if args.guest is not None:
-        guest.copy(args.guest)
+    if args.guest_part is not None:
+        guest.copy(args.guest_part)
     for line in filter(None, (said, elsewhere(args, place, starter), told)):
         print(f"netguard: {line}", file=sys.stderr)
     sys.stdout.write(text)
@@ -77,5 +77,5 @@ def elsewhere(args: Namespace, place: str, starter: str) -> str:
     if args.policy_at is not None:
         needs.append(f"{args.policy} as {place}")
     if args.starter is not None:
-        needs.append(f"{args.guest or 'the guest part (--guest)'} as {os.path.dirname(starter.rstrip('/'))}")
+        needs.append(f"{args.guest_part or 'the guest part (--guest)'} as {os.path.dirname(starter.rstrip('/'))}")
     return f"the sandbox needs {' and '.join(needs)}, where it cannot write" if needs else ""

@@ -34,7 +34,7 @@ def copy(folder: str) -> bool:
     """Put the guest part there. Returns whether anything had to be written."""
     changed = False
     for name, data in guest_part().items():
-        path = os.path.join(folder, name)
+        path = os.path.join(os.path.abspath(folder), name)
         make_folder(os.path.dirname(path))
         changed |= files.put(path, data)
     return changed

@@ -5,6 +5,7 @@ Looks and changes nothing. It takes the files' word for it: that a guard is real
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 from typing import NamedTuple
@@ -89,7 +90,8 @@ def socket_wrong(place: str) -> str:
             try:
                 sock.connect(address)
             except OSError as error:
-                reason = error.strerror or str(error)
+                if error.errno != errno.EPROTOTYPE or not reason:  # that one says only that it is of another kind
+                    reason = error.strerror or str(error)
             else:
                 return ""
     return f"the lines cannot go to {settings.UNIX}{place}: {reason}"
@@ -133,7 +135,7 @@ def of_venv(venv: Venv) -> Status:
     """Whether each Python of this environment starts guarded."""
     try:
         return looked_at(venv)
-    except (InstallError, OSError) as error:
+    except (InstallError, OSError, ValueError) as error:
         return Status(UNKNOWN, str(error), {"python": f"{venv.version or 'unknown'} ({venv.python})"}, [])
 
 
