@@ -55,8 +55,9 @@ def run(args: Namespace) -> int:
 
 
 def starter_of(args: Namespace) -> str:
-    """The starter's folder. PYTHONPATH divides its places by colons and has no way to quote one."""
-    starter: str = starter_dir() if args.starter is None else args.starter
+    """The starter's folder, in the copy if there is one. PYTHONPATH divides places by colons and cannot quote one."""
+    own = starter_dir() if args.guest_part is None else os.path.join(os.path.abspath(args.guest_part), guest.STARTER)
+    starter: str = own if args.starter is None else args.starter
     if not starter.startswith("/") or ":" in starter or not starter.isprintable():
         raise UsageError(f"--starter {starter}: PYTHONPATH can hold an absolute path without a colon")
     return starter

@@ -53,6 +53,11 @@ def test_env_does_not_take_a_starter_twice(tmp_path: Path) -> None:
     assert json.loads(out)["PYTHONPATH"] == f"{starter_dir()}:/a"
 
 
+def test_env_with_a_copy_leads_to_the_copy(tmp_path: Path) -> None:
+    _, out, _ = ran(tmp_path, "env", "--rules", "agent", "--log-fd", "3", "--guest", "guest", "--format", "json")
+    assert json.loads(out)["PYTHONPATH"] == f"{tmp_path}/guest/starter"
+
+
 def test_env_replaces_a_policy_and_says_so(tmp_path: Path) -> None:
     ran(tmp_path, "env", "--rules", "agent", "--log", "x")
     status, _, err = ran(tmp_path, "env", "--rules", "deny-all", "--log", "x")
