@@ -59,7 +59,7 @@ are found besides:
 - `injection-direct`: a grant by `direct`, for an address that another process looked up counts as never looked up.
 - `injection-own`: a grant to `@self`, which is sockets of the process itself and of those it was forked from.
 - `injection-names`: a grant by name, for only the process that looked the name up knows its addresses.
-- `injection-programs`: a grant of `exec`, for what is started is guarded by the variables it is handed.
+- `injection-programs`: a grant of `exec`, for nobody outside notices a Python that starts without its guard.
 
 The last three are told once, at the first rule of several.
 """,

@@ -57,8 +57,8 @@ FLOORS = {
     "supervisor": Floor("core policy record resolver trail errors paths denied", "joins the parts; prints nothing"),
     "views": Floor("core policy record trail supervisor errors paths", "show what is on record; they decide nothing"),
     "inject": Floor(
-        "core policy errors paths",
-        "puts a guard where no supervisor is: it knows rules and files, never what a guard then does or records",
+        "core policy shim errors paths",
+        "puts a guard where no supervisor is: it knows rules, files, and what the guard reads of the environment",
     ),
     "commands": Floor(
         "core policy record trail supervisor views inject errors paths denied __init__", "what a person calls"

@@ -12,8 +12,8 @@ from netguard.inject import files
 from netguard.paths import PACKAGE, starter_dir
 
 STARTER = "starter"
-#: Folders and files of the package that the starter loads by their place.
-PARTS = ("core", "record", "shim", "denied.py")
+#: Folders and files of the package that the starter loads by their place: the shim and all that it sees.
+PARTS = ("core", "record", "shim", "denied.py", "resolver.py")
 
 
 def guest_part() -> dict[str, bytes]:

@@ -27,12 +27,18 @@ FOLDER, PTH = "netguard", "!netguard.pth"
 POLICY, SETTINGS, INSTALLED = "policy", "settings", "installed"
 HEADER = "netguard-install 1"
 
-#: What the line does. `open` and `compile` by hand, because the starter is no module of the environment.
+#: What the line does. `open` and `compile` by hand, because the starter is no module of the environment. Then it asks
+#: whether a guard is running (shim/table.py), as a starter that was cut short would say nothing and start none.
 CODE = """\
 try:
     with open({starter}, encoding='utf-8') as file:
         code = compile(file.read(), {starter}, 'exec')
     exec(code, {{'__name__': 'netguard.pth', '__file__': {starter}, 'SETTINGS': {settings}}})
+    import sys
+    heard = []
+    sys.audit('netguard.running', heard)
+    if not heard:
+        raise RuntimeError('the starter did not start one')
 except BaseException as error:
     import os
     try:

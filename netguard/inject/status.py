@@ -97,10 +97,9 @@ def socket_wrong(place: str) -> str:
     return f"the lines cannot go to {settings.UNIX}{place}: {reason}"
 
 
-def faults(variables: Mapping[str, str]) -> list[str]:
-    """Everything that would stop a program with these variables."""
-    found = settings.faults(variables)
-    return found or [reason for reason in (policy_wrong(variables), log_wrong(variables)) if reason]
+def fault(variables: Mapping[str, str]) -> str:
+    """What would stop a program with these variables; "" if nothing would."""
+    return settings.fault(variables) or "; ".join(filter(None, (policy_wrong(variables), log_wrong(variables))))
 
 
 def facts_of(variables: Mapping[str, str]) -> dict[str, str]:
@@ -112,7 +111,7 @@ def facts_of(variables: Mapping[str, str]) -> dict[str, str]:
         "lines go to": f"descriptor {fd}" if fd else variables.get(settings.LOG, ""),
         "session": variables.get(settings.SESSION, ""),
         "tags": variables.get(settings.TAGS, ""),
-        "dry run": "decides and records, denies nothing" if settings.DRY_RUN in variables else "",
+        "dry run": "decides and records, denies nothing" if variables.get(settings.DRY_RUN) == "1" else "",
     }
     return {name: value for name, value in found.items() if value}
 
@@ -173,7 +172,7 @@ def stopped(starter: str, place: str, there: bool, variables: Mapping[str, str])
         return f"the starter {starter} has no guest part beside it"
     if not there:
         return f"the settings {place} are missing"
-    return "; ".join(faults(variables))
+    return fault(variables)
 
 
 def guest_part_of(starter: str) -> str:
@@ -195,14 +194,14 @@ def of_shell(environ: Mapping[str, str]) -> Status:
     if settings.CHANNEL in ours:
         return Status(YES, "a run of netguard is around it, whose supervisor decides", facts, [])
     facts |= facts_of(ours)
-    found = faults(ours)
+    found = fault(ours)
     warnings = [f"{place}: comes first on PYTHONPATH and may hold a sitecustomize of its own" for place in before]
     if not starter:
         return Status(NO, "PYTHONPATH leads to no starter, so the variables do nothing", facts, [])
     if not guest_part_of(starter):
         return Status(NO, f"no program starts: the starter {starter} has no guest part beside it", facts, [])
     if found:
-        return Status(NO, f"no program starts: {'; '.join(found)}", facts, warnings)
+        return Status(NO, f"no program starts: {found}", facts, warnings)
     kept = [starter, ours[settings.POLICY]]
     return Status(YES, "its variables ask for the guard", facts, warnings + writable(kept))
 

@@ -16,7 +16,7 @@ from netguard.policy.schema import COUNTERS
 SELF_SAID = {
     "user": "without a supervisor the process itself says as whom it runs",
     "process": "without a supervisor the process itself says which program it is",
-    "tags": "without a supervisor tags come from variables, and whoever starts a program can hand it others",
+    "tags": "without a supervisor tags come from variables, and are as true as whoever set them",
 }
 
 
@@ -108,8 +108,8 @@ ONCE = (
         grants_programs,
         "injection-programs",
         "",
-        "lets programs start: without a supervisor a started Python is guarded by the variables it is handed, which "
-        "the program that starts it can take away; anything else that is started is not seen",
+        "lets programs start: without a supervisor nobody outside notices a Python that starts without its guard, and "
+        "what is no Python is not seen at all",
     ),
 )
 

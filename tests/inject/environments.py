@@ -9,7 +9,11 @@ from netguard.inject import venv
 from tests.support.guard import clean_environment
 
 #: Stands in the starter's place where only the line that runs it is looked at: says that it ran, and with what.
-TELLS = "import os\nos.write(1, ('%s %s %s|' % (__name__, __file__, SETTINGS)).encode())\n"
+TELLS = """\
+import os, sys
+os.write(1, ('%s %s %s|' % (__name__, __file__, SETTINGS)).encode())
+sys.addaudithook(lambda event, args: args[0].append(True) if event == 'netguard.running' else None)
+"""
 
 VARIABLES = {"NETGUARD_POLICY": "/p", "NETGUARD_LOG": "/l"}
 POLICY = b"netguard-policy 1\ndefault deny\nend 0\n"

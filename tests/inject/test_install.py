@@ -77,6 +77,7 @@ BROKEN = {
     "no text": (b"\xff", "UnicodeDecodeError: "),
     "raising": ("raise RuntimeError('a \\'b\\' \\n \\x1b é')", "RuntimeError: "),
     "leaving": ("raise SystemExit(0)", "SystemExit: 0"),
+    "cut short": ("", "RuntimeError: the starter did not start one"),
     "an import": ("import no_such_module", "ModuleNotFoundError: "),
 }
 

@@ -98,7 +98,7 @@ CHANGED = {
     "no policy": (own("policy", None), NO, "cannot be read: No such file"),
     "other policy": (own("policy", POLICY.decode().replace("deny", "log")), NO, "is another one than"),
     "cut policy": (own("policy", POLICY.decode()[:-6]), NO, "is none: "),
-    "unknown variable": (setting("NETGUARD_X", "1"), NO, "NETGUARD_X: there is no such variable"),
+    "unknown variable": (setting("NETGUARD_X", "1"), NO, "NETGUARD_X is set, which this version does not know"),
     "no place": (setting("NETGUARD_LOG", "/none/x"), NO, "the lines cannot go to /none/x"),
     "no collector": (setting("NETGUARD_LOG", "unix:@nobody-here"), NO, "unix:@nobody-here: Connection refused"),
 }
@@ -183,11 +183,11 @@ def incomplete(shell: dict[str, str], **changes: str | None) -> Status:
     [
         ({"PYTHONPATH": None}, "leads to no starter, so the variables do nothing"),
         ({"PYTHONPATH": "/none"}, "leads to no starter"),
-        ({"NETGUARD_LOG": None}, "no program starts: neither NETGUARD_LOG nor"),
-        ({"NETGUARD_POLICY": None}, "no program starts: NETGUARD_POLICY is not set"),
+        ({"NETGUARD_LOG": None}, "no program starts: NETGUARD_POLICY is set, so one of"),
+        ({"NETGUARD_POLICY": None}, "no program starts: NETGUARD_ variables are set, and neither"),
         ({"NETGUARD_POLICY": "/none"}, "no program starts: the policy /none cannot be read"),
         ({"NETGUARD_POLICY_SHA256": "0" * 64}, "is another one than NETGUARD_POLICY_SHA256 says"),
-        ({"NETGUARD_FOO": "1"}, "no program starts: NETGUARD_FOO: there is no such variable"),
+        ({"NETGUARD_FOO": "1"}, "no program starts: NETGUARD_FOO is set, which this"),
     ],
 )
 def test_shell_that_asks_for_half_is_not_guarded(
