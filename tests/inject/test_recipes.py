@@ -341,17 +341,28 @@ def test_variables_and_an_installed_guard_are_one_guard(environment: venv.Venv, 
 
 
 @pytest.mark.parametrize("action", ["install", "uninstall", "status"])
-def test_guarded_netguard_still_manages_its_environment(
-    action: str, environment: venv.Venv, tmp_path: Path
-) -> None:
+def test_guarded_netguard_still_manages_its_environment(action: str, tmp_path: Path) -> None:
     """netguard may live in the environment that it guards; then its own commands run guarded."""
+    environment = bare(sys.executable, tmp_path / "venv")
     installed(environment, tmp_path)
     code = f"import sys; sys.path[:0] = {sys.path[1:]!r}; from netguard.commands import main; sys.exit(main())"
     more = ["--rules", "rules.yaml", "--log", "lines.jsonl"] if action == "install" else []
-    if environment.version < "3.10" or not environment.version.startswith(f"3.{sys.version_info.minor}."):
-        pytest.skip("netguard's own dependencies are installed for another Python here")
     done = subprocess.run(
         [environment.python, "-c", code, action, "--venv", environment.folder, *more],
         cwd=tmp_path, env=clean_environment(str(tmp_path)), capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
+    assert chains(tmp_path / "lines.jsonl") == (1, 0)
+
+
+def test_run_within_an_installed_environment_is_its_supervisors(environment: venv.Venv, tmp_path: Path) -> None:
+    """A supervisor that is there decides, and the settings are not asked."""
+    installed(environment, tmp_path)
+    words = ["run", "--quiet", "--rules", "rules.yaml", "--log", "run.jsonl", "--", environment.python, "job.py"]
+    done = subprocess.run(
+        [sys.executable, "-m", "netguard", *words], cwd=tmp_path, env=clean_environment(str(tmp_path)),
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (0, GUARDED), done.stderr
+    assert chains(tmp_path / "run.jsonl") == (1, 0)
+    assert not (tmp_path / "lines.jsonl").exists()
