@@ -95,6 +95,7 @@ def install(venv: Venv, policy: bytes, variables: Mapping[str, str], starter: st
     from netguard.inject.settings import as_text
 
     folder = own_folder(venv)
+    refuse_unprintable(venv.folder, starter, *venv.sites)
     refuse_unwritable(venv, folder)
     refuse_foreign(venv, folder)
     before = recorded(folder)
@@ -118,8 +119,13 @@ def refuse_unwritable(venv: Venv, folder: str) -> None:
     for place in [*venv.sites, folder if os.path.isdir(folder) else venv.folder]:
         if not os.access(place, os.W_OK | os.X_OK):
             raise InstallError(f"{place}: cannot be written by this user")
-    if not all([place.isprintable() for place in [venv.folder, *venv.sites]]):
-        raise InstallError(f"{venv.folder!r}: holds characters that cannot be printed")
+
+
+def refuse_unprintable(*places: str) -> None:
+    """A line feed in a path would be two lines of a record."""
+    for place in places:
+        if not place.isprintable():
+            raise InstallError(f"{place!r}: holds characters that cannot be printed")
 
 
 def refuse_foreign(venv: Venv, folder: str) -> None:
@@ -150,7 +156,7 @@ def recorded(folder: str) -> Record:
     data = files.content(os.path.join(folder, INSTALLED))
     if data is None:
         return Record("", {})
-    header, *lines = data.decode("utf-8", "replace").splitlines()[:1_000] or [""]
+    header, *lines = data.decode("utf-8", "replace").rstrip("\n").split("\n")[:1_000]
     starter, found = "", {}
     for line in lines:
         word, _, rest = line.partition(" ")
@@ -167,8 +173,8 @@ def recorded(folder: str) -> Record:
 
 
 def is_inside(name: str) -> bool:
-    """Whether a recorded name stays below the folder."""
-    return bool(name) and all([part not in ("", ".", "..") for part in name.split("/")])
+    """Whether a recorded name stays below the folder, and can be shown."""
+    return name.isprintable() and all([part not in ("", ".", "..") for part in name.split("/")])
 
 
 # Removing.

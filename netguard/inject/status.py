@@ -10,7 +10,7 @@ import os
 import socket
 from typing import NamedTuple
 
-from netguard.core.compiled import BadPolicy, load
+from netguard.core.compiled import MAX_SIZE, BadPolicy, load
 from netguard.errors import InstallError
 from netguard.inject import files, settings
 from netguard.inject.install import INSTALLED, SETTINGS, is_ours, own_folder, pth_files, pth_line, recorded
@@ -49,14 +49,19 @@ def policy_wrong(variables: Mapping[str, str]) -> str:
     """Why the policy that the variables name could not be used; "" if it can."""
     path, sha = variables.get(settings.POLICY, ""), variables.get(settings.SHA256, "")
     try:
-        with open(path, "rb") as file:
-            data = file.read()
+        with open(path, "rb", opener=at_once) as file:
+            data = file.read(MAX_SIZE + 1)
         load(data.decode("ascii"))
     except OSError as error:
         return f"the policy {path} cannot be read: {error.strerror}"
     except (BadPolicy, ValueError) as error:
         return f"the policy {path} is none: {error}"
     return "" if sha in ("", files.digest(data)) else f"the policy {path} is another one than {settings.SHA256} says"
+
+
+def at_once(path: str, flags: int) -> int:
+    """Opens without waiting: the settings may have been changed to name a pipe."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def log_wrong(variables: Mapping[str, str]) -> str:

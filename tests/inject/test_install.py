@@ -208,7 +208,7 @@ def test_uninstall_leaves_what_somebody_changed(environment: venv.Venv, starter:
     assert sorted(os.listdir(own)) == ["notes", "policy"]
 
 
-@pytest.mark.parametrize("name", ["../../secret", "/etc/hostname", "a/../../../secret", "./policy", ""])
+@pytest.mark.parametrize("name", ["../../secret", "/etc/hostname", "a/../../../secret", "./policy", "", "a\x1b[2J"])
 def test_uninstall_trusts_no_record_that_leads_out(
     name: str, environment: venv.Venv, starter: Path, tmp_path: Path
 ) -> None:
@@ -299,6 +299,13 @@ def test_environment_that_cannot_be_written_is_refused_before_anything_is(
         folder.chmod(0o755)
     assert done.stdout == f"InstallError {folder}: cannot be written by this user\n", done.stderr
     assert set(tree(environment.folder)) == set(before)
+
+
+def test_path_of_two_lines_is_refused(environment: venv.Venv, tmp_path: Path) -> None:
+    before = tree(environment.folder)
+    with pytest.raises(InstallError, match="cannot be printed"):
+        put(environment, f"{tmp_path}/a\nfile 0 b/sitecustomize.py")
+    assert tree(environment.folder) == before
 
 
 def test_what_somebody_else_made_is_refused(environment: venv.Venv, starter: Path) -> None:

@@ -77,6 +77,12 @@ def own(name: str, text: str | None) -> Callable[[venv.Venv], None]:
     return lambda environment: change(f"{environment.folder}/netguard/{name}", text)
 
 
+def piped(environment: venv.Venv) -> None:
+    policy = Path(environment.folder, "netguard/policy")
+    policy.unlink()
+    os.mkfifo(policy)
+
+
 def pth(text: str | None) -> Callable[[venv.Venv], None]:
     return lambda environment: change(install.pth_files(environment)[0], text)
 
@@ -98,6 +104,7 @@ CHANGED = {
     "no policy": (own("policy", None), NO, "cannot be read: No such file"),
     "other policy": (own("policy", POLICY.decode().replace("deny", "log")), NO, "is another one than"),
     "cut policy": (own("policy", POLICY.decode()[:-6]), NO, "is none: "),
+    "policy that is a pipe": (piped, NO, "is none: "),
     "unknown variable": (setting("NETGUARD_X", "1"), NO, "NETGUARD_X is set, which this version does not know"),
     "no place": (setting("NETGUARD_LOG", "/none/x"), NO, "the lines cannot go to /none/x"),
     "no collector": (setting("NETGUARD_LOG", "unix:@nobody-here"), NO, "unix:@nobody-here: Connection refused"),
