@@ -46,7 +46,23 @@ Options of netguard's stand before the script; everything from the first word th
   makes it of `<(command)`, is kept by itself.
 - After `--`, what is not Python is run too. Only the Python that it starts is guarded then, and netguard says so.
 """,
-    "check": "Ends with 0 when the files can be used, with 1 when not. Findings go to standard output.\n",
+    "check": """\
+Ends with 0 when the files can be used, with 1 when not. Findings go to standard output.
+
+With `--injection`, [without a supervisor](environment.md#variables-that-ask-for-a-guard-without-a-supervisor), these
+are found besides:
+
+- `injection-limit`, an error: a limit that is not `per: process`, for nobody counts for several processes; each has the
+  whole amount, a forked one too.
+- `injection-identity`: `user`, `process` and `tags` are what the process and its variables say; with `--strict` an
+  error where they grant.
+- `injection-direct`: a grant by `direct`, for an address that another process looked up counts as never looked up.
+- `injection-own`: a grant to `@self`, which is sockets of the process itself and of those it was forked from.
+- `injection-names`: a grant by name, for only the process that looked the name up knows its addresses.
+- `injection-programs`: a grant of `exec`, for nobody outside notices a Python that starts without its guard.
+
+The last three are told once, at the first rule of several.
+""",
     "explain": """\
 The last word is the request, in [the words of a policy's tests](policy.md#tests). It asks the rules as they stand:
 limits are shown and not charged. Of a request by URL that no rule speaks of, it shows what its connection comes to;
@@ -56,6 +72,36 @@ answered; with 1 when the files cannot be used, with 2 when the request cannot b
     "compile": """\
 The compiled form loads without a parser. Its SHA-256 is the `policy` in the first line of every trail that was made
 under these rules. Ends with 0 when it is written, with 1 when the files cannot be used.
+""",
+    "env": """\
+Standard output has the variables and nothing else; what was written, what a sandbox needs besides and how many warnings
+the rules have goes to standard error.
+
+- `--policy`: a compiled policy that is there is replaced by another one, and netguard says so; any other file is
+  refused. It is read-only, and `NETGUARD_POLICY_SHA256` pins it: with another content no program starts.
+- `--policy-at`, `--starter` say where the sandbox has what lies elsewhere here. The starter's folder is
+  `netguard/starter` where a wheel is installed, and `starter` in what `--guest` makes.
+- `PYTHONPATH` has the starter first. In the shell format without `--policy-at` and `--starter`, and in JSON, what
+  it is here now stays behind that, without empty elements; otherwise what it is where the lines are read.
+- A relative `--log` is made absolute for this machine and refused for another.
+
+Ends with 0 when the variables are printed. With errors in the rules nothing is printed on standard output, and it ends
+with 1.
+""",
+    "install": """\
+It makes a folder `DIR/netguard` with the policy, the settings and a record of what was put there, and a file
+`!netguard.pth` in site-packages with one line that starts the guard or stops the program. With `--copy` the guest part
+of netguard lies in `DIR/netguard` too; without it the environment refers to where this netguard is installed. See
+[guard an environment](../how-to/guard-an-environment.md). Ends with 0 when it is there, with 1 when it cannot be.
+""",
+    "uninstall": "Ends with 0 when nothing of it is left, with 1 when something is.\n",
+    "status": """\
+The first line answers the question: `guarded: …`, `not guarded: …` or `cannot tell: …`, with the reason. Where every
+start would be stopped, that is `not guarded`, since nothing runs. A collector's socket is connected to and hears
+nothing. `--json` has `guarded` (true, false or null), `why`, and the same with `facts` and `warnings` for `environment`
+and `shell`. Ends with 0 for guarded, with 1 for not guarded, with 2 if it cannot tell.
+
+In a shell whose variables ask for a guard, `netguard` itself starts guarded, or is stopped with the reason.
 """,
     "verify": "Ends with 0 for a whole trail, with 1 for a broken one, with 2 for a file that cannot be read.\n",
 }

@@ -66,3 +66,10 @@ class Unguarded(NetguardError):
 
     slug = "unguarded"
     exit_code = 125
+
+
+class InstallError(NetguardError):
+    """A guard cannot be put where it is wanted, or not be taken away from there."""
+
+    slug = "install"
+    exit_code = 1

@@ -165,11 +165,11 @@ def test_every_alarm_has_a_section() -> None:
 
 def test_every_variable_of_netguards_is_documented() -> None:
     page = (DOCS / "reference" / "environment.md").read_text(encoding="utf-8")
-    read = r'environ(?:\.get\(|\[)b?"([A-Z_]+)"|"([A-Z_]+)" (?:not )?in os\.environ|b?"(NETGUARD_[A-Z]+)"'
+    read = r'environ(?:\.get\(|\[)b?"([A-Z_]+)"|"([A-Z_]+)" (?:not )?in os\.environ|b?"(NETGUARD_[A-Z0-9_]+)"'
     found = {name for text in SOURCES.values() for names in re.findall(read, text) for name in names if name}
     assert found  # the pattern still finds them
     assert [name for name in sorted(found) if f"`{name}" not in page and f"={name.lower()}" not in page] == []
-    assert set(re.findall(r"NETGUARD_[A-Z]+", page)) <= found
+    assert set(re.findall(r"NETGUARD_[A-Z][A-Z0-9_]*", page)) <= found
 
 
 # What is shown
@@ -177,7 +177,8 @@ def test_every_variable_of_netguards_is_documented() -> None:
 
 def shown_commands(page: Path) -> Iterator[list[str]]:
     """The words of each `netguard …` command on a page, up to what a shell reads as its own."""
-    lines = [line for fence in fences(page) if fence.info in ("sh", "console") for line in fence.text.splitlines()]
+    shown = [fence.text.replace("\\\n", " ") for fence in fences(page) if fence.info in ("sh", "console")]
+    lines = [line for text in shown for line in text.splitlines()]
     spans = [span.replace("\n", " ") for span in re.findall(r"`([^`]+)`", prose(page))]
     for text in [*lines, *spans]:
         text = text.removeprefix("$ ")
@@ -383,6 +384,11 @@ FAILURES: dict[str, tuple[list[str], int, str]] = {
     "explain": (["explain", "./none.yaml", "dns x.y"], 1, ""),
     "compile": (["compile", "./none.yaml"], 1, ""),
     "no-request": (["explain", "audit", "nonsense x.y"], 2, ""),
+    "env": (["env", "--rules", "./none.yaml", "--log", "x"], 1, ""),
+    "env-nowhere": (["env", "--rules", "agent"], 2, ""),
+    "install": (["install", "--venv", ".", "--rules", "agent", "--log", "x"], 1, "install"),
+    "uninstall": (["uninstall", "--venv", "."], 1, ""),
+    "status": (["status", "--venv", "."], 2, ""),
     "verify-broken": (["verify", "notes.txt"], 1, ""),
     "verify-unreadable": (["verify", "none.jsonl"], 2, ""),
     "usage-elsewhere": (["check"], 2, ""),

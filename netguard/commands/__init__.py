@@ -33,6 +33,10 @@ COMMANDS = {
     "explain": "show which rule decides a request, and why the others do not",
     "compile": "write the compiled form of rule files",
     "verify": "check that a trail is whole",
+    "env": "print the variables that put a guard into a sandbox",
+    "install": "guard every Python of a virtual environment, for good",
+    "uninstall": "take the guard out of a virtual environment",
+    "status": "say whether this environment and this shell are guarded",
 }
 
 HELP = "\n".join(
@@ -41,7 +45,7 @@ HELP = "\n".join(
         "",
         "See and control every network request that Python code makes, without changing that code.",
         "",
-        *[f"  {name:<9}{summary}" for name, summary in COMMANDS.items()],
+        *[f"  {name:<11}{summary}" for name, summary in COMMANDS.items()],
         "",
         "  netguard run script.py                         show what a script does; only cloud metadata is denied",
         "  netguard run --rules rules.yaml script.py      hold it to rules",

@@ -3,6 +3,7 @@
   netguard check rules.yaml             a rule file, with all that it includes
   netguard check base.yaml job.yaml     several, put together as for a run
   netguard check --strict agent         a pack that is shipped
+  netguard check --injection job.yaml   for a guard without a supervisor
 
 Errors keep the files from being used. Warnings are worth a second look: a rule
 that never comes to its turn, a grant that rests on what the guest says of
@@ -16,6 +17,7 @@ from __future__ import annotations
 import argparse
 
 from netguard.errors import PolicyError
+from netguard.policy.alone import check_alone
 from netguard.policy.check import ERROR, Finding, check
 from netguard.policy.compose import Composition
 from netguard.policy.schema import VERDICTS
@@ -26,6 +28,7 @@ SUMMARY = "check rule files and run their tests"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("files", nargs="+", metavar="FILE", help="a rule file, or a pack such as agent")
     parser.add_argument("--strict", action="store_true", help="grants that rest on what the guest says are errors")
+    parser.add_argument("--injection", action="store_true", help="what cannot hold without a supervisor is an error")
     parser.add_argument("--default", choices=VERDICTS, help="what happens when no rule matches; overrides the files")
 
 
@@ -46,7 +49,8 @@ def closing(composition: Composition, found: list[Finding]) -> str:
 def run(args: argparse.Namespace) -> int:
     """Print the findings. Returns 0 if the policy can be used (and is strict, if that was asked), else 1."""
     try:
-        composition, found = check(args.files, default=args.default, strict=args.strict)
+        checked = check_alone if args.injection else check
+        composition, found = checked(args.files, default=args.default, strict=args.strict)
     except PolicyError as error:
         print(f"error: {error}")  # an answer to the question, and so on standard output
         return 1

@@ -4,9 +4,10 @@
   netguard verify --live trail.jsonl    while the run still writes
   netguard verify --json trail.jsonl    for programs
 
-Each line carries the hash of the line before it, so a line that was changed,
-dropped or moved shows. It does not show that somebody rewrote the whole file:
-keep a copy of a line elsewhere, and it pins every line before it.
+Each line carries the hash of the line before it in its chain, so a line that
+was changed, dropped or moved shows. It does not show that somebody rewrote the
+whole file: keep a copy of a line elsewhere, and it pins every line before it.
+A run may have one chain for each of its processes, between each other.
 
 Ends with 0 for a whole trail, with 1 for a broken one, with 2 for a file that
 cannot be read.
@@ -15,7 +16,7 @@ cannot be read.
 from __future__ import annotations
 
 from netguard.errors import TrailError
-from netguard.trail.verify import Report, verify
+from netguard.trail.verify import Chain, Report, verify
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 SUMMARY = "check that a trail is whole"
 
 WHOLE, BROKEN, UNREADABLE = 0, 1, 2
+
+#: So many chains are named where there may be thousands; --json has them all.
+SHOWN = 8
 
 #: What a chain by itself is worth; said every time, so that nobody takes "whole" for more.
 GRADE = (
@@ -56,23 +60,43 @@ def as_text(report: Report) -> str:
 
 
 def verdict(report: Report) -> str:
-    """`whole: 1 run, 17 lines, closed`, or the first line that is wrong."""
+    """`whole: 1 run, 17 lines, closed`, `whole: 1 run, 12 chains, 340 lines, closed`, or the first wrong line."""
     if report.first_bad:
         number, reason = report.first_bad
         return f"broken: line {number}: {printable(reason)}"
-    unclosed = "not closed" if len(report.runs) == 1 else f"{report.unclosed} not closed"
-    ends = unclosed if report.unclosed else "closed"
-    return f"whole: {plural(len(report.runs), 'run')}, {plural(report.lines, 'line')}, {ends}"
+    parts = [plural(len(report.runs), "run")]
+    if many(report):
+        parts.append(plural(len(report.chains), "chain"))
+    return f"whole: {', '.join([*parts, plural(report.lines, 'line'), ends(report)])}"
+
+
+def many(report: Report) -> bool:
+    """Whether these are chains of processes, and not each the one chain of a run."""
+    return any([chain.chain for chain in report.chains])
+
+
+def ends(report: Report) -> str:
+    """How the chains end."""
+    if not report.unclosed:
+        return "closed"
+    if many(report):
+        return f"{plural(report.unclosed, 'chain')} without close"
+    return "not closed" if len(report.runs) == 1 else f"{report.unclosed} not closed"
 
 
 def notes(report: Report) -> list[str]:
     """What is not wrong and should be known."""
     some = []
+    wrong = [chain for chain in report.chains if chain.bad]
+    if wrong and many(report):
+        some.append(f"wrong in {len(wrong)} of {plural(len(report.chains), 'chain')}: {named(wrong)}")
     if report.unclosed:
-        names = ", ".join(printable(run.run) for run in report.runs if not run.closed)
-        some.append(f"no close line: {names[:500]} (still running, killed, or cut off at the end of a line)")
+        open_ones = [chain for chain in report.chains if not chain.closed]
+        some.append(f"no close line: {named(open_ones)} (still running, killed, or cut off at the end of a line)")
+    if report.orphans:
+        some.append(f"forked from a chain that is not here: {plural(report.orphans, 'chain')}")
     if report.torn:
-        some.append(f"unfinished lines, each accounted for by the line after it: {report.torn}")
+        some.append(f"unfinished lines, each accounted for by a later line: {report.torn}")
     if report.tamper:
         some.append(f"tamper lines: {report.tamper} (what netguard itself noticed; read them)")
     if report.tail:
@@ -80,12 +104,19 @@ def notes(report: Report) -> list[str]:
     return some
 
 
+def named(chains: list[Chain]) -> str:
+    """The first few chains by name: of a run with one, the run's."""
+    rest = len(chains) - SHOWN
+    names = [printable(chain.chain or chain.run) for chain in chains[:SHOWN]]
+    return ", ".join(names) + (f" and {rest} more" if rest > 0 else "")
+
+
 def as_json(report: Report) -> str:
     """The report as one JSON object."""
     import json
 
     shown = report._asdict()
-    shown["runs"] = [run._asdict() for run in report.runs]
+    shown["chains"] = [chain._asdict() for chain in report.chains]
     shown["first_bad"] = dict(zip(("line", "reason"), report.first_bad, strict=True)) if report.first_bad else None
     return json.dumps({**shown, "grade": "self-attested"})
 

@@ -31,6 +31,7 @@ from .address import canonical_host, format_ip, parse_ip, special
 from .answer import NI_NUMERICHOST, NO_NAME, ROW, Answer
 from .commands import CutOff, Later, LookUp, Record, Reply, Say
 from .decide import decide
+from .explain import why_denied
 from .leases import Leases
 from .limits import Meter
 from .policy import ALLOW, DENY, LOG, SELF, Decision, Policy
@@ -298,8 +299,6 @@ class Session:
         """Why something is denied, as a person is told."""
         if decision.rule != "default":
             return decision.because or decision.why
-        from .explain import why_denied  # for runs that deny nothing
-
         return why_denied(self.policy, request, decision)
 
     def line(

@@ -48,7 +48,7 @@ def test_command_has_the_summary_of_the_list(name: str) -> None:
     assert COMMANDS[name] == import_module(f"netguard.commands.{name}").SUMMARY
 
 
-@pytest.mark.parametrize("name", ["check", "compile", "explain", "verify"])
+@pytest.mark.parametrize("name", ["check", "compile", "explain", "verify", "env", "install", "uninstall", "status"])
 def test_help_fits_a_screen_and_shows_how_it_is_called(name: str) -> None:
     command = [sys.executable, "-c", "from netguard.commands import main; main()", name, "--help"]
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}

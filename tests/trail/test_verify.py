@@ -47,8 +47,9 @@ def test_a_whole_trail_is_whole(tmp_path: Path) -> None:
     report = verify(str(path))
     assert report.whole
     assert (report.first_bad, report.unclosed, report.torn, report.tail, report.lines) == (None, 0, 0, 0, 20)
-    assert [(run.run, run.lines, run.closed) for run in report.runs] == [("run-0", 10, True), ("run-1", 10, True)]
-    assert report.runs[0].first <= report.runs[0].last
+    assert report.runs == ("run-0", "run-1")
+    assert [(each.run, each.lines, each.closed) for each in report.chains] == [("run-0", 10, True), ("run-1", 10, True)]
+    assert report.chains[0].first <= report.chains[0].last
 
 
 def test_chains_may_be_interleaved(tmp_path: Path) -> None:
@@ -139,7 +140,7 @@ def reason(bad: tuple[int, str] | None) -> str:
         (chain({**COVERAGE, "v": 0}), 1, "no version"),
         (chain({"kind": "dns"}), 1, "begins with its coverage"),
         (chain(COVERAGE, COVERAGE), 2, "coverage again"),
-        (chain(COVERAGE, {"kind": "close"}, {"kind": "dns"}), 3, "after its run's close"),
+        (chain(COVERAGE, {"kind": "close"}, {"kind": "dns"}), 3, "after its chain's close"),
         (chain(COVERAGE, {"kind": "result", "of": 1}), 2, "result of line 1"),
         (chain(COVERAGE, {"kind": "result", "of": -1}), 2, "result of line -1"),
         (chain(COVERAGE, {"kind": "result", "of": True}), 2, "result of line"),
@@ -229,7 +230,8 @@ def test_the_command_gives_json(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert run(str(tmp_path / "t.jsonl"), "--json") == 0
     shown = json.loads(capsys.readouterr().out)
     assert (shown["whole"], shown["first_bad"], shown["lines"], shown["grade"]) == (True, None, 10, "self-attested")
-    assert shown["runs"][0]["run"] == "run-0"
+    assert shown["runs"] == ["run-0"]
+    assert shown["chains"][0]["run"] == "run-0"
     (tmp_path / "t.jsonl").write_bytes(b"junk\n")
     assert run(str(tmp_path / "t.jsonl"), "--json") == 1
     assert json.loads(capsys.readouterr().out)["first_bad"]["line"] == 1

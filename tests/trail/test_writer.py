@@ -91,7 +91,7 @@ def test_a_chain_is_named_where_a_run_has_several(tmp_path: Path) -> None:
     writer = started(path, chain="4242-17")
     writer.close({})
     assert {one["chain"] for one in lines_of(path)} == {"4242-17"}
-    assert verify(str(path)).runs[0].chain == "4242-17"
+    assert verify(str(path)).chains[0].chain == "4242-17"
 
 
 def test_credentials_never_reach_the_file(tmp_path: Path) -> None:
@@ -151,7 +151,7 @@ def test_a_second_run_is_added_to_the_same_file(tmp_path: Path) -> None:
     started(path, "two").close({})
     report = verify(str(path))
     assert report.whole
-    assert [run.run for run in report.runs] == ["one", "two"]
+    assert report.runs == ("one", "two")
 
 
 def test_a_second_writer_at_the_same_time_is_refused(tmp_path: Path) -> None:
