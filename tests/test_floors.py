@@ -33,7 +33,11 @@ FREE = frozenset(
 )
 
 FLOORS = {
-    "core": Floor("", "decides in the supervisor and in guests alike: pure, so a test shows what happens", frozenset()),
+    "core": Floor(
+        "",
+        "decides in the supervisor and in guests alike: pure, so a test shows what happens",
+        frozenset({"_blake2"}),  # a pure function in C
+    ),
     "record": Floor(
         "core",
         "makes and chains lines, in a guest without a supervisor too: nothing that a bare interpreter has not",
@@ -47,8 +51,8 @@ FLOORS = {
         "core record resolver denied",
         "lives in the guest: where there is a supervisor it only asks; without one it decides and records by itself",
         # The finder and the wrappers load the first two when the guest itself has just loaded them; the others are C
-        # modules that are built in.
-        FREE | {"_socket", "_posixsubprocess", "atexit", "pwd"},
+        # modules that bring no other with them.
+        FREE | {"_socket", "_posixsubprocess", "atexit", "pwd", "fcntl"},
     ),
     "errors": Floor("record", "every part raises them"),
     "paths": Floor("", "where our own files are; knows nothing of what is in them"),

@@ -165,11 +165,13 @@ def watched(
     """The guest's life, from its start to its end. If it can no longer be watched, it is ended."""
     from netguard.supervisor import guest, signals
     from netguard.supervisor.loop import allow_many_fds
+    from netguard.supervisor.shield import hide
 
     if is_nested():
         from netguard.supervisor.outer import denial
 
         loop.world.outer = denial
+    hide()
     pid = guest.start(wanted, environ, mask, tuple(args.keep_fd))
     try:
         inbox = signals.Inbox()

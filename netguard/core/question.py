@@ -1,6 +1,6 @@
 """What a guest's frame says, once it is known to be well formed. Every value in it is the guest's word.
 
-    open     version run tid why                                  a new connection; has no answer
+    open     version run tid why key                              a new connection; has no answer
     hello    version python executable cwd argv…                  a guarded interpreter reports
     ask      kind event proto host port path program CODE argv…   may this happen?
     lookup   function name service n n n n CODE                   may this name be looked up, and what is it?
@@ -19,7 +19,7 @@ from .wire import unpack
 #: Where in a frame's texts the fields begin and end, whether an argv follows, and where CODE begins (0: there is none).
 #: All but `open` carry a number behind their name.
 SHAPES: dict[str, tuple[int, int, bool, int]] = {
-    "open": (1, 5, False, 0),
+    "open": (1, 6, False, 0),
     "hello": (2, 6, True, 0),
     "ask": (2, 15, True, 9),
     "lookup": (2, 15, False, 9),

@@ -5,8 +5,11 @@ thread opens its own, by name, and a process is told from its parent by its pid.
 question that gets no answer is a denial.
 
 The descriptor lies in the guest's table: it can be closed, and its number taken by a socket of the guest's. So each use
-first asks the kernel who is at the other end; if it is not the supervisor, one new connection is tried and the loss
-is told (`tamper`); if that fails, the act is denied.
+first asks the kernel whether it is the same socket with the supervisor at its other end; if not, one new connection is
+tried and the loss is told (`tamper`); if that fails, the act is denied. What another thread does to the descriptor
+between that look and the answer shows in the answer's code (`core/seal`).
+
+The number is high, so that the guest's own files get those that they have without a guard.
 """
 
 from __future__ import annotations
@@ -14,16 +17,18 @@ from __future__ import annotations
 import _socket
 import sys
 from _thread import _local, get_native_id
-from posix import getpid, urandom
+from fcntl import F_DUPFD_CLOEXEC, fcntl
+from posix import getpid, sysconf, urandom
 
+from ..core.seal import SIZE, keyed, seal
 from ..core.wire import MAX_ANSWER, VERSION, pack, unpack
 
 #: Seconds until a question counts as lost. A look-up through a dead resolver takes half a minute; a rule's delay is at
 #: most 30 s.
 PATIENCE = 75
 
-#: struct timeval, as the kernel's own length on every 64-bit Linux that CPython runs on.
-_TIMEVAL = PATIENCE.to_bytes(8, sys.byteorder) + bytes(8)
+#: Numbers of our descriptors begin here: above the 3 to 255 that daemons close, below the 1,024 that `select` can take.
+FLOOR = 700
 
 # Bound here: a guest that replaces `_socket.socket` would otherwise be handed the channel and answer on it. It is not
 # `socket.socket` either, whose methods are the guest's to change.
@@ -34,8 +39,20 @@ _SOL_SOCKET, _SO_RCVTIMEO, _SO_SNDTIMEO = _socket.SOL_SOCKET, _socket.SO_RCVTIME
 #: As an int it reads the first member of struct ucred, the pid (unix(7)). 0 where the platform has no such option.
 _PEERCRED = getattr(_socket, "SO_PEERCRED", 0)
 
+#: SO_COOKIE of <asm-generic/socket.h>: a number that no other socket has or will have. 0: the platform has none.
+_COOKIE, _COOKIE_SIZE = (57, 8) if sys.platform == "linux" else (0, 0)
+
+#: How many signals in a row may interrupt one wait in the supervisor's queue; past it the act is denied.
+INTERRUPTIONS = 1_000
+
+#: The events that opening a line raises. A rule may name them; asking about them would open a line, without end.
+OPENING = frozenset(("socket.__new__", "fcntl.fcntl"))
+
 #: Guests may reset SIGPIPE to its default; a lost supervisor must deny, not kill.
 _NOSIGNAL = getattr(_socket, "MSG_NOSIGNAL", 0)
+
+#: A note waits for nobody, not even for a supervisor that somebody has stopped.
+_NOTE = _NOSIGNAL | _socket.MSG_DONTWAIT
 
 #: Bytes of chance in a question's number. Whoever writes questions of his own to our descriptor, so that their answers
 #: wait there for the next one, would have to guess its number.
@@ -62,25 +79,30 @@ def raised_by_guest(error: BaseException) -> bool:
 class Connection:
     """One open line. It belongs to the thread and the process that made it."""
 
-    __slots__ = ("busy", "name", "peer", "pid", "sock")
+    __slots__ = ("busy", "cookie", "name", "peer", "pid", "sock")
 
     def __init__(self, sock: _socket.socket, pid: int) -> None:
         self.sock = sock
         self.pid = pid
         self.name = sock.getpeername()
         self.peer = sock.getsockopt(_SOL_SOCKET, _PEERCRED) if _PEERCRED else 0
+        self.cookie = cookie(sock)
         self.busy = False
 
     def ours(self) -> bool:
-        """Whether the kernel says that the descriptor still leads to the supervisor.
+        """Whether the kernel says that the descriptor is still this very socket, and leads to the supervisor.
 
-        By the process at the other end: the name alone would also be that of a listener which the guest makes in a
-        network namespace of its own. Without a pid to know it by, the name has to do.
+        The process at the other end is not enough: another connection to the supervisor, of this process or handed
+        over by another one, has the same. Nor is the cookie: before Linux 5.8 each network namespace counts its own.
+        Without either, the name has to do.
         """
+        sock = self.sock
         try:
-            if self.peer:
-                return self.sock.getsockopt(_SOL_SOCKET, _PEERCRED) == self.peer
-            return bool(self.sock.getpeername() == self.name)
+            if not self.peer:
+                return bool(sock.getpeername() == self.name)
+            return sock.getsockopt(_SOL_SOCKET, _PEERCRED) == self.peer and (
+                not self.cookie or sock.getsockopt(_SOL_SOCKET, _COOKIE, _COOKIE_SIZE) == self.cookie
+            )
         except OSError:
             return False
 
@@ -95,19 +117,70 @@ class Connection:
             self.sock.detach()  # left open, it would warn in the guest's name
 
     def __del__(self) -> None:
-        self.leave()
+        try:
+            self.leave()
+        except AttributeError:
+            pass  # a signal handler broke off its making
+
+
+def cookie(sock: _socket.socket) -> bytes:
+    """The socket's own number, b"" where the kernel gives none."""
+    try:
+        return sock.getsockopt(_SOL_SOCKET, _COOKIE, _COOKIE_SIZE) if _COOKIE else b""
+    except OSError:
+        return b""
+
+
+def lift(sock: _socket.socket) -> _socket.socket:
+    """The same socket under a high number, or as it is where no such number is free: the limit is lower, or all taken.
+
+    Three quarters of a low limit are the guest's.
+    """
+    try:
+        high = fcntl(sock.fileno(), F_DUPFD_CLOEXEC, min(FLOOR, sysconf("SC_OPEN_MAX") * 3 // 4))
+    except (OSError, ValueError):
+        return sock
+    sock.close()
+    return _SOCKET(_UNIX, _SEQPACKET, 0, high)
+
+
+def reach(sock: _socket.socket, address: str | bytes) -> None:
+    """Connects, also when signals interrupt the wait for a place in the supervisor's queue.
+
+    C takes that for a connection which is under way, and then, since nothing is wrong with the socket, for made.
+    """
+    for _ in range(INTERRUPTIONS):
+        sock.connect(address)
+        try:
+            sock.getpeername()
+        except OSError:
+            continue
+        return
 
 
 class Channel:
-    """Asks the supervisor at `address` (an abstract or a path name of a SEQPACKET socket)."""
+    """Asks the supervisor at `address` (an abstract or a path name of a SEQPACKET socket).
 
-    __slots__ = ("address", "lines", "run", "supervisor")
+    key, name: what the supervisor seals its answers to this process and its forks with, and what it calls that key.
+    """
+
+    __slots__ = ("address", "key", "lines", "name", "patience", "run", "supervisor")
 
     def __init__(self, address: str | bytes, run: str) -> None:
         self.address = address
         self.run = run
         self.lines = _local()
         self.supervisor = -1  # its pid, from the first connection on, which is made before the guest runs
+        self.name, self.key = "", keyed(b"")
+        # struct timeval, in the kernel's own length on every 64-bit Linux that CPython runs on
+        self.patience = PATIENCE.to_bytes(8, sys.byteorder) + bytes(8)
+
+    def know(self, answer: list[str]) -> list[str]:
+        """Takes the key that comes with the answer to the report: from now on no answer without it is believed."""
+        if answer[0] == "allow":
+            self.name, self.key = answer[2], keyed(bytes.fromhex(answer[3]))
+            del answer[2:4]
+        return answer
 
     def ask(self, op: str, fields: tuple[str, ...]) -> list[str]:
         """Returns the answer's fields after the question's number. Raises Lost when there is none."""
@@ -130,33 +203,34 @@ class Channel:
     def _exchange(self, line: Connection, op: str, fields: tuple[str, ...]) -> list[str]:
         """One question and its answer on one line. Raises Broken, Lost, or ValueError for what no frame can carry."""
         number = urandom(CHANCE).hex()
-        frame = pack((op, number, *fields))
+        question = pack((op, number, *fields))
         sock = line.sock
         try:
             line.busy = True
-            sock.send(frame, _NOSIGNAL)
+            sock.send(question, _NOSIGNAL)
             frame = sock.recv(MAX_ANSWER)
+            line.busy = False
         except BaseException as error:
             self._drop(line)  # the answer would come to the next question
             if raised_by_guest(error):
                 raise
             if isinstance(error, (BrokenPipeError, ConnectionResetError)):
                 raise Broken("the channel broke") from None
-            raise Lost(str(error)) from None
-        line.busy = False
-        answer = unpack(frame)
-        if answer[0] != number:
-            # Nothing (it was hung up), or the answer to a question that we have not asked.
+            raise Lost("no answer came" if isinstance(error, BlockingIOError) else str(error)) from None
+        answer = frame[SIZE:]
+        if frame[:SIZE] != seal(self.key, question, answer):
+            # Nothing (it was hung up), the answer to a question that we have not asked, or one that others have made.
             self._drop(line)
             raise Broken("the channel was written to by others" if frame else "the channel was cut off")
-        return answer[1:]
+        texts = unpack(answer)[1:]
+        return self.know(texts) if op == "hello" else texts
 
     def tell(self, op: str, fields: tuple[str, ...]) -> None:
         """Sends a note that has no answer. A note that cannot be sent is dropped: it carries no right."""
         line = getattr(self.lines, "line", None)
         if type(line) is Connection and line.pid == getpid() and not line.busy and line.ours():
             try:
-                line.sock.send(pack((op, "0", *fields)), _NOSIGNAL)
+                line.sock.send(pack((op, "0", *fields)), _NOTE)
             except (OSError, ValueError):
                 pass
 
@@ -181,20 +255,26 @@ class Channel:
 
     def _open(self, pid: int, why: str) -> Connection:
         sock = None
+        lines = self.lines
+        lines.opening = getattr(lines, "opening", 0) + 1
         try:
-            sock = _SOCKET(_UNIX, _SEQPACKET)
+            sock = lift(_SOCKET(_UNIX, _SEQPACKET))
             sock.settimeout(None)  # the guest may have set a default time-out
-            sock.setsockopt(_SOL_SOCKET, _SO_RCVTIMEO, _TIMEVAL)
-            sock.setsockopt(_SOL_SOCKET, _SO_SNDTIMEO, _TIMEVAL)
-            sock.connect(self.address)
+            sock.setsockopt(_SOL_SOCKET, _SO_RCVTIMEO, self.patience)
+            sock.setsockopt(_SOL_SOCKET, _SO_SNDTIMEO, self.patience)
+            reach(sock, self.address)
             line = Connection(sock, pid)
             if self.supervisor != line.peer:
                 if self.supervisor != -1:
                     raise Lost("somebody else answers in the supervisor's name")
                 self.supervisor = line.peer
-            sock.send(pack(("open", VERSION, self.run, str(get_native_id()), why)), _NOSIGNAL)
+            sock.send(pack(("open", VERSION, self.run, str(get_native_id()), why, self.name)), _NOSIGNAL)
             return line
-        except OSError as error:
+        except BaseException as error:
             if sock is not None:
                 sock.close()  # or it would warn in the guest's name
+            if not isinstance(error, OSError):
+                raise  # Lost, or a signal handler's
             raise Lost(f"the supervisor cannot be reached: {error}") from None
+        finally:
+            lines.opening -= 1

@@ -13,7 +13,7 @@ from time import monotonic
 from ..denied import Denied, denied
 from . import credentials, origin
 from .arguments import READERS, Hostile
-from .channel import Lost
+from .channel import OPENING, Lost
 from .table import RUNNING, SELF_TEST
 
 TYPE_CHECKING = False
@@ -90,6 +90,8 @@ class Witness:
         if kind == "native" and (path or program) in self.known:
             return
         lines = self.channel.lines
+        if kind == "audit" and event in OPENING and getattr(lines, "opening", False):
+            return
         if event in _STARTS and getattr(lines, "popen", False):
             event, lines.popen = "subprocess.Popen", False
         answer = self.channel.ask("ask", (kind, event, proto, host, port, path, program, *origin.here(3), *argv))

@@ -16,7 +16,8 @@ from heapq import heappop, heappush
 from netguard.core.answer import Answer
 from netguard.core.commands import CutOff, Later, LookUp, Record, Reply, Say
 from netguard.core.policy import ALLOW, DENY
-from netguard.core.question import Malformed, Question, parse, to_int
+from netguard.core.question import MAX_NUMBER, Malformed, Question, parse, to_int
+from netguard.core.seal import SIZE, derive, keyed
 from netguard.core.wire import MAX_ANSWER, MAX_FRAME, VERSION, pack
 from netguard.errors import TrailError
 from netguard.supervisor import guest, signals
@@ -97,6 +98,7 @@ class Loop:
         self.session = session
         self.outlet = outlet
         self.run = run
+        self.master = os.urandom(32)
         self.world = World(session.leases, search, asks_own=session.asks_own)
         self.grants = Grants()
         self.resolver = Resolver()
@@ -214,6 +216,7 @@ class Loop:
             frame = bytes(self.frame[:length])
             granted = self.grants.find(peer, frame)
             if granted is not None:
+                peer.asked(frame)
                 self.session.count(granted[0])
                 self._send(peer, granted[1], 0)
                 return
@@ -235,6 +238,7 @@ class Loop:
             return session.result(process, question, seq)
         if peer.waiting:
             raise Malformed("a question before the last one was answered")
+        peer.asked(frame)
         now = time.monotonic()
         match question.op:
             case "ask":
@@ -269,20 +273,29 @@ class Loop:
         """
         if question.op != "open":
             raise Malformed("a question before the line was opened")
-        version, run, tid, why = question.fields
+        version, run, tid, why, key = question.fields
         if version != VERSION:
             raise Malformed("another version")
         if run != self.run:
             raise Malformed("another run")
+        if key:
+            peer.key = keyed(derive(self.master, key[:MAX_NUMBER]))
         peer.process = look(peer.pid, to_int(tid), peer.uid)
         return self.session.reopened(peer.process, why) if why else []
 
     def _greet(self, peer: Peer, question: Question) -> list[Command]:
-        """A guarded interpreter reports. Each does so once, on a connection of its own."""
+        """A guarded interpreter reports, once, on a connection of its own. It gets the key that its answers have."""
         if peer.greeted or question.fields[0] != VERSION or peer.process is None:
             raise Malformed("a report that was made before, or of another version")
         peer.greeted = True
-        return self.session.hello(peer, peer.process, question)
+        commands = self.session.hello(peer, peer.process, question)
+        reply = commands[-1]
+        if isinstance(reply, Reply):
+            name = os.urandom(8).hex()
+            key = derive(self.master, name)
+            peer.key = keyed(key)
+            reply.rest = (name, key.hex(), *reply.rest)
+        return commands
 
     # Carrying out
 
@@ -329,7 +342,7 @@ class Loop:
     def _reply(self, peer: Peer, fields: tuple[str, ...], seq: int) -> None:
         """Answers a question; `seq` is the record that its outcome may be added to."""
         try:
-            answer = pack(fields, MAX_ANSWER)
+            answer = pack(fields, MAX_ANSWER - SIZE)
         except ValueError:
             # Too long for a frame (a name with thousands of addresses). To hear nothing is a denial.
             self._close(peer)
@@ -342,7 +355,7 @@ class Loop:
         peer.waiting = False
         peer.seq = seq
         try:
-            peer.sock.send(answer)
+            peer.sock.send(peer.sealed(answer))
         except OSError:  # gone, or never reading
             self._close(peer)
             return

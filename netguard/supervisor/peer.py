@@ -9,6 +9,8 @@ from __future__ import annotations
 import _socket as socket  # the C half: the same class without the enums, which cost 4 ms at start-up
 import sys
 
+from netguard.core.seal import begin, keyed
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from netguard.core.process import Process
@@ -28,9 +30,11 @@ class Peer:
               an outcome to.
     greeted:  whether it has reported as a guarded interpreter, which one does once.
     closed:   whether an answer still finds it.
+    key:      what its answers are sealed with: empty until its interpreter has reported.
+    code:     the seal of the answer that is to come, as far as the question makes it.
     """
 
-    __slots__ = ("closed", "fd", "greeted", "pid", "process", "seq", "sock", "uid", "waiting")
+    __slots__ = ("closed", "code", "fd", "greeted", "key", "pid", "process", "seq", "sock", "uid", "waiting")
 
     def __init__(self, sock: socket.socket) -> None:
         attested = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, UCRED)
@@ -42,6 +46,17 @@ class Peer:
         self.seq = 0
         self.greeted = False
         self.closed = False
+        self.key = keyed(b"")
+        self.code = self.key
+
+    def asked(self, frame: bytes) -> None:
+        """A question has come; its own text is part of what seals its answer."""
+        self.code = begin(self.key, frame)
+
+    def sealed(self, answer: bytes) -> bytes:
+        """The answer as it is sent. The code serves once: what comes after it was not asked."""
+        self.code.update(answer)
+        return self.code.digest() + answer
 
     def close(self) -> None:
         """Hangs up."""

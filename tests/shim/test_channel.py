@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.shim.guests import ALLOW, DENY, LOG, guarded, said
+from tests.shim.guests import ALLOW, DENY, LOG, guarded, plain, said, write
 from tests.support.interpreters import Interpreter
 
 #: `act()` says whether a connection was granted; with LOG each is a line.
@@ -27,9 +27,10 @@ def channel():
     found = []
     for name in os.listdir("/proc/self/fd"):
         try:
-            with socket.socket(fileno=os.dup(int(name))) as sock:
-                if b"netguard" in bytes(sock.getpeername()):
-                    found.append(int(name))
+            if os.readlink("/proc/self/fd/" + name).startswith("socket:"):
+                with socket.socket(fileno=os.dup(int(name))) as sock:
+                    if b"netguard" in bytes(sock.getpeername()):
+                        found.append(int(name))
         except (OSError, TypeError):
             pass
     return found
@@ -135,7 +136,7 @@ def test_signal_handler_that_asks_while_a_question_is_under_way(
 
 
 TAMPERS = {
-    "closed": "os.closerange(3, 256)",
+    "closed": "os.closerange(3, 4096)",
     "shut down": "[socket.socket(fileno=os.dup(fd)).shutdown(2) for fd in channel()]",
     "replaced by a file": "null = os.open('/dev/null', 2); [os.dup2(null, fd) for fd in channel()]",
     "replaced by a pipe": "pipe = os.pipe(); [os.dup2(pipe[1], fd) for fd in channel()]",
@@ -326,7 +327,7 @@ for thread in threads:
 for thread in threads:
     thread.join()
 subprocess.run(["true"], check=True)
-os.closerange(3, 64)
+os.closerange(3, 4096)
 found.append(act())
 socket.getaddrinfo("localhost", 80)
 pid = os.fork()
@@ -361,3 +362,152 @@ sys.stderr.write(json.dumps(sorted(found)))
 """
     run = guarded(tmp_path, code, interpreter, rules=ALLOW, flags=["-X", "dev", "-W", "error"])
     assert run.stderr == '["no-supervisor"]'
+
+
+NUMBERS = """\
+import json, os, resource, socket, threading
+if MOST:
+    resource.setrlimit(resource.RLIMIT_NOFILE, (MOST, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+found = []
+def look():
+    with socket.socket() as sock:
+        sock.connect_ex(("127.0.0.1", 9))
+    found.append([os.open("/dev/null", os.O_RDONLY) for _ in range(3)])
+    found.append(os.pipe())
+look()
+for _ in range(3):
+    thread = threading.Thread(target=look)
+    thread.start()
+    thread.join()
+pid = os.fork()
+if not pid:
+    look()
+    print(json.dumps(found), flush=True)
+    os._exit(0)
+os.waitpid(pid, 0)
+"""
+
+
+@pytest.mark.parametrize("limit", [0, 256])
+def test_program_gets_the_descriptors_that_it_gets_without_a_guard(
+    limit: int, interpreter: Interpreter, tmp_path: Path
+) -> None:
+    """Some daemons and shells count on them; so do programs that close a range of them."""
+    code = NUMBERS.replace("MOST", str(limit))
+    bare = plain(tmp_path, [interpreter.path, write(tmp_path, code)])
+    assert said(guarded(tmp_path, code, interpreter, rules=LOG)) == said(bare)
+
+
+def test_daemon_that_closes_what_it_inherited_does_not_hit_the_channel(
+    interpreter: Interpreter, tmp_path: Path
+) -> None:
+    code = f"{PRELUDE}found = [act()]\nos.closerange(3, 256)\nprint(json.dumps([*found, act(), min(channel()) > 255]))"
+    run = guarded(tmp_path, code, interpreter, rules=LOG)
+    assert said(run) == ["granted", "granted", True]
+    assert run.lines("tamper") == []
+
+
+@pytest.mark.parametrize("event", ["socket.__new__", "fcntl.fcntl"])
+def test_rule_for_an_event_that_opening_a_line_raises_asks_once(
+    event: str, interpreter: Interpreter, tmp_path: Path
+) -> None:
+    """Asking opens a line where a thread has none: about that, nobody asks."""
+    code = f"""{PRELUDE}
+import fcntl
+def both():
+    fcntl.fcntl(0, fcntl.F_GETFD)
+    found.append(act())
+found = []
+thread = threading.Thread(target=both)
+thread.start()
+thread.join()
+both()
+print(json.dumps(found))
+"""
+    rules = f"version: 1\ndefault: allow\nrules: [{{log: 'audit:{event}'}}]\n"
+    run = guarded(tmp_path, code, interpreter, rules=rules)
+    assert said(run) == ["granted", "granted"]
+    assert [line["event"] for line in run.lines("audit")] == [event] * 2
+
+
+BREAKS = f"""{PRELUDE}
+class Stop(KeyboardInterrupt): pass
+def handler(*_):
+    os.kill(os.getppid(), signal.SIGCONT)
+    raise Stop
+signal.signal(signal.SIGALRM, handler)
+found = [act(7)]
+sock = socket.create_server(("127.0.0.1", 0))
+for _ in range(3):
+    os.kill(os.getppid(), signal.SIGSTOP)
+    signal.setitimer(signal.ITIMER_REAL, 0.1)
+    try:
+        socket.create_connection(sock.getsockname(), 5)
+        found.append("connected")
+    except Stop:
+        sock.settimeout(0.1)
+        try:
+            sock.accept()
+            found.append("accepted")
+        except socket.timeout:
+            found.append("stopped")
+    found += [act(8), act(7), len(channel())]
+print(json.dumps(found))
+"""
+
+
+def test_act_that_is_broken_off_does_not_happen_and_the_next_one_works(
+    interpreter: Interpreter, tmp_path: Path
+) -> None:
+    """A handler raises while the question waits. Its line goes, and its answer with it."""
+    rules = 'version: 1\ndefault: allow\nrules: [{name: eight, deny: connect, to: "127.0.0.1:8"}]\n'
+    run = guarded(tmp_path, BREAKS, interpreter, rules=rules)
+    assert said(run) == ["granted", *["stopped", "eight", "granted", 1] * 3]
+    assert run.lines("tamper") == []
+
+
+#: Run without a guard: takes every place in the supervisor's queue once it is told that the supervisor has stopped.
+CROWD = """
+import socket, sys
+sys.stdin.readline()
+full = []
+try:
+    while True:
+        full.append(socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET))
+        full[-1].setblocking(False)
+        full[-1].connect(chr(0) + sys.argv[1][1:])
+except BlockingIOError:
+    print(len(full), flush=True)
+sys.stdin.readline()
+"""
+
+QUEUED = f"""{PRELUDE}
+import subprocess
+signal.signal(signal.SIGALRM, lambda *_: None)
+crowd = subprocess.Popen(
+    [sys.executable, "-I", "-S", "-c", {CROWD!r}, os.environ["NETGUARD_CHANNEL"]],
+    stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+)
+def tell():
+    crowd.stdin.write(b"go\\n")
+    crowd.stdin.flush()
+found = [act()]
+os.kill(os.getppid(), signal.SIGSTOP)
+tell()
+crowd.stdout.readline()
+pid = os.fork()
+if not pid:
+    signal.setitimer(signal.ITIMER_REAL, 0.05, 0.05)
+    os._exit(0 if act() == "granted" else 1)
+time.sleep(0.4)
+tell()
+os.kill(os.getppid(), signal.SIGCONT)
+found.append(os.waitpid(pid, 0)[1])
+crowd.communicate()
+print(json.dumps(found))
+"""
+
+
+def test_signals_while_a_line_waits_to_be_taken_change_nothing(interpreter: Interpreter, tmp_path: Path) -> None:
+    """More threads begin to ask at once than the supervisor's queue has places: a signal is no reason for a denial."""
+    assert said(guarded(tmp_path, QUEUED, interpreter, rules=ALLOW)) == ["granted", 0]

@@ -37,7 +37,7 @@ WAYS = {
 }
 
 #: What the guard adds to what a program sees: the C half of `socket`, which the channel is made of, and its finder.
-OWN_MODULES = {"_socket"}
+OWN_MODULES = {"_socket", "_blake2", "fcntl"}
 OWN_FINDERS = ["Finder"]
 
 

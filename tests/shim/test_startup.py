@@ -21,10 +21,10 @@ MODULES = "import sys; modules = sorted(sys.modules); import json; print(json.du
 
 
 def test_start_loads_next_to_nothing(interpreter: Interpreter, tmp_path: Path) -> None:
-    """The C half of `socket` and no more, whatever else the environment's own `.pth` files bring."""
+    """The C half of `socket`, what lifts a descriptor and what checks a seal; `.pth` files bring what they bring."""
     before = set(said(plain(tmp_path, [interpreter.path, write(tmp_path, MODULES)])))
     after = set(said(guarded(tmp_path, MODULES, interpreter, rules=ALLOW)))
-    assert after - before <= {"_socket"}
+    assert after - before <= {"_socket", "fcntl", "_blake2"}
     assert not (after - before) & FORBIDDEN
 
 
@@ -35,4 +35,4 @@ def test_bare_interpreter_stays_small(interpreter: Interpreter, tmp_path: Path) 
     if int(run.stdout) > MOST:  # a `.pth` file's doing, then: what we add is counted all the same
         crowded = plain(tmp_path, [interpreter.path, "-s", "-c", "import sys; print(len(sys.modules))"])
         assert int(run.stdout) - int(crowded.stdout) <= MOST - int(bare.stdout)
-        assert int(run.stdout) - int(crowded.stdout) <= 2
+        assert int(run.stdout) - int(crowded.stdout) <= 4

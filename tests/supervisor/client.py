@@ -10,6 +10,7 @@ import os
 import socket
 import sys
 
+from netguard.core.seal import SIZE
 from netguard.core.wire import MAX_ANSWER, VERSION, pack, unpack
 
 CODE = ("/job/script.py", "12", "main", "__main__", "__main__", "")
@@ -25,7 +26,7 @@ class Line:
         self.sock.connect(ADDRESS)  # before the time-out: with one, a full queue would be an error
         self.sock.settimeout(60)
         if opens:
-            self.send("open", version, run, tid, why)
+            self.send("open", version, run, tid, why, "")
 
     def send(self, *fields: str) -> None:
         self.raw(pack(fields))
@@ -41,7 +42,7 @@ class Line:
             frame = self.sock.recv(MAX_ANSWER)
         except ConnectionResetError:
             return None
-        return unpack(frame) if frame else None
+        return unpack(frame[SIZE:]) if frame else None
 
     def question(self, op: str, *fields: str, number: str = "7") -> list[str] | None:
         self.send(op, number, *fields)

@@ -84,7 +84,7 @@ os.setuid({65_534 - user})
 sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 sock.connect('\\0' + {channel[1:]!r})
 with contextlib.suppress(ConnectionResetError, BrokenPipeError):
-    sock.send(b'open\\x001\\0guessed\\x001\\0')
+    sock.send(b'open\\x001\\0guessed\\x001\\0\\0')
     assert not sock.recv(9)
 """
         subprocess.run([sys.executable, "-I", "-c", knock], check=True, timeout=30)
@@ -111,7 +111,7 @@ def test_malformed_frame_is_recorded_and_cuts_its_sender_off(tmp_path: Path, fra
 @pytest.mark.parametrize(
     ("script", "why"),
     [
-        ("line.send('open', '1', RUN, '1', '')", "opened twice"),
+        ("line.send('open', '1', RUN, '1', '', '')", "opened twice"),
         ("[line.send('hello', str(number), '1', '3', 'x', '/') for number in '12']\nline.hear()", "a report that was"),
         ("line.ask(99)\n[line.send('ask', number, 'connect', 'e', 'tcp', '127.0.0.1', '99', '', '', *CODE)"
          " for number in '12']", "a question before the last"),
