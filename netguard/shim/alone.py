@@ -118,13 +118,13 @@ class Alone:
         turn, lines = self.turn, self.lines
         if turn.pid != getpid():
             turn = self.forked(turn)
-        depth: int = getattr(lines, "inside", 0)  # more than 0: a signal handler came up while its own thread was here
-        lines.inside = depth + 1
+        depth: int = getattr(lines, "opening", 0)  # more than 0: a signal handler came up while its own thread was here
+        lines.opening = depth + 1
         try:
             with turn.lock:  # the statement and not `acquire`: no handler can come between having it and giving it back
                 return self.called(turn, depth, function, args)
         finally:
-            lines.inside = depth
+            lines.opening = depth
 
     def called(
         self, turn: Turn, depth: int, function: Callable[..., tuple[object, int]], args: tuple[object, ...]

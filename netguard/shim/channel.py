@@ -17,18 +17,16 @@ from __future__ import annotations
 import _socket
 import sys
 from _thread import _local, get_native_id
-from fcntl import F_DUPFD_CLOEXEC, fcntl
-from posix import getpid, sysconf, urandom
+from posix import getpid, urandom
 
 from ..core.seal import SIZE, keyed, seal
 from ..core.wire import MAX_ANSWER, VERSION, pack, unpack
+from .asker import Lost
+from .high import lift
 
 #: Seconds until a question counts as lost. A look-up through a dead resolver takes half a minute; a rule's delay is at
 #: most 30 s.
 PATIENCE = 75
-
-#: Numbers of our descriptors begin here: above the 3 to 255 that daemons close, below the 1,024 that `select` can take.
-FLOOR = 700
 
 # Bound here: a guest that replaces `_socket.socket` would otherwise be handed the channel and answer on it. It is not
 # `socket.socket` either, whose methods are the guest's to change.
@@ -45,9 +43,6 @@ _COOKIE, _COOKIE_SIZE = (57, 8) if sys.platform == "linux" else (0, 0)
 #: How many signals in a row may interrupt one wait in the supervisor's queue; past it the act is denied.
 INTERRUPTIONS = 1_000
 
-#: The events that opening a line raises. A rule may name them; asking about them would open a line, without end.
-OPENING = frozenset(("socket.__new__", "fcntl.fcntl"))
-
 #: Guests may reset SIGPIPE to its default; a lost supervisor must deny, not kill.
 _NOSIGNAL = getattr(_socket, "MSG_NOSIGNAL", 0)
 
@@ -57,10 +52,6 @@ _NOTE = _NOSIGNAL | _socket.MSG_DONTWAIT
 #: Bytes of chance in a question's number. Whoever writes questions of his own to our descriptor, so that their answers
 #: wait there for the next one, would have to guess its number.
 CHANCE = 8
-
-
-class Lost(Exception):
-    """The supervisor cannot be asked."""
 
 
 class Broken(Exception):
@@ -129,19 +120,6 @@ def cookie(sock: _socket.socket) -> bytes:
         return sock.getsockopt(_SOL_SOCKET, _COOKIE, _COOKIE_SIZE) if _COOKIE else b""
     except OSError:
         return b""
-
-
-def lift(sock: _socket.socket) -> _socket.socket:
-    """The same socket under a high number, or as it is where no such number is free: the limit is lower, or all taken.
-
-    Three quarters of a low limit are the guest's.
-    """
-    try:
-        high = fcntl(sock.fileno(), F_DUPFD_CLOEXEC, min(FLOOR, sysconf("SC_OPEN_MAX") * 3 // 4))
-    except (OSError, ValueError):
-        return sock
-    sock.close()
-    return _SOCKET(_UNIX, _SEQPACKET, 0, high)
 
 
 def reach(sock: _socket.socket, address: str | bytes) -> None:
@@ -258,7 +236,7 @@ class Channel:
         lines = self.lines
         lines.opening = getattr(lines, "opening", 0) + 1
         try:
-            sock = lift(_SOCKET(_UNIX, _SEQPACKET))
+            sock = _SOCKET(_UNIX, _SEQPACKET, 0, lift(_SOCKET(_UNIX, _SEQPACKET).detach()))
             sock.settimeout(None)  # the guest may have set a default time-out
             sock.setsockopt(_SOL_SOCKET, _SO_RCVTIMEO, self.patience)
             sock.setsockopt(_SOL_SOCKET, _SO_SNDTIMEO, self.patience)

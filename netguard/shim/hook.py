@@ -13,30 +13,15 @@ from time import monotonic
 from ..denied import Denied, denied
 from . import credentials, origin
 from .arguments import READERS, Hostile
-from .channel import OPENING, Lost
+from .asker import OPENING, Lost
 from .table import RUNNING, SELF_TEST
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any, Protocol
 
     from .arguments import Act
-
-    class Asker(Protocol):
-        """Who answers questions: a channel to the supervisor, or a guest's own decider."""
-
-        lines: Any  # a `_thread._local`
-
-        @property
-        def address(self) -> object:
-            """What it connects to itself, by this very object."""
-
-        def ask(self, op: str, fields: tuple[str, ...]) -> list[str]:
-            """Returns the answer's fields: verdict, number of the record, what belongs to them. Raises Lost."""
-
-        def tell(self, op: str, fields: tuple[str, ...]) -> None:
-            """Says what has no answer."""
+    from .asker import Asker
 
     Row = tuple[str, Callable[[str, tuple[object, ...]], Act | None]]
 

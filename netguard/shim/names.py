@@ -13,7 +13,7 @@ import sys
 from ..denied import denied
 from . import exact, origin
 from .arguments import MAX_HOST, canonical
-from .channel import Lost
+from .asker import Lost
 from .hook import Witness
 
 TYPE_CHECKING = False

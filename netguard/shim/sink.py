@@ -19,7 +19,6 @@ from posix import (
     O_WRONLY,
     close,
     dup,
-    dup2,
     fstat,
     getuid,
     lseek,
@@ -31,6 +30,7 @@ from posix import open as open_file
 from time import monotonic, sleep
 
 from ..record import NotRecorded
+from .high import lift
 
 #: Longest line on a pipe or a socket, with its line feed: what POSIX promises to write in one piece is 512 bytes, what
 #: Linux does is 4,096 (PIPE_BUF, pipe(7)); a longer one could be torn by another process's.
@@ -44,9 +44,6 @@ SHORTEST, LONGEST = 0.0005, 0.05
 
 #: Seconds that another process's line may be seen half, as a file grows page by page, before it counts as unfinished.
 GROWING = 0.1
-
-#: Where a descriptor of ours goes: out of the guest's way, and of daemons that close the first few.
-HIGH = (900, 700, 200, 100)
 
 #: Of what others have appended since the last line, so many bytes are read and checked; the rest is `verify`'s.
 SCANNED = 65_536
@@ -71,19 +68,6 @@ def identity(fd: int) -> tuple[int, int]:
     except OSError:
         return -1, -1
     return status.st_dev, status.st_ino
-
-
-def raised(fd: int) -> int:
-    """The same descriptor under a high number, close-on-exec; the one it had is free again."""
-    for number in HIGH:
-        if identity(number) == (-1, -1):
-            try:
-                dup2(fd, number, False)
-            except OSError:  # above this process's limit
-                continue
-            close(fd)
-            return number
-    return fd
 
 
 class Sink:
@@ -208,7 +192,7 @@ class FileSink(Sink):
         """The file at the path, if it is still that one."""
         if not self.path:
             raise OSError(EBADF, "it was handed over and has no name here")
-        return raised(open_file(self.path, O_RDWR | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK))
+        return lift(open_file(self.path, O_RDWR | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK))
 
     def put(self, data: bytes) -> tuple[int, str]:
         """As ever; what others have put in front of it meanwhile is looked at with the next line."""
@@ -281,9 +265,9 @@ class PipeSink(Sink):
         if identity(self.number) != self.identity:
             raise OSError(EBADF, f"descriptor {self.number} is not open any more, or is another")
         try:
-            return raised(open_file(f"/proc/self/fd/{self.number}", O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_APPEND))
+            return lift(open_file(f"/proc/self/fd/{self.number}", O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_APPEND))
         except OSError:
-            return raised(dup(self.number))
+            return lift(dup(self.number))
 
 
 class SocketSink(Sink):
@@ -304,7 +288,7 @@ class SocketSink(Sink):
         if self.address is None:
             if identity(self.number) != self.identity:
                 raise OSError(EBADF, f"descriptor {self.number} is not open any more, or is another")
-            found = _SOCKET(fileno=raised(dup(self.number)))
+            found = _SOCKET(fileno=lift(dup(self.number)))
         else:
             found = connected(self.address)
             if reader(found) != self.peer:
@@ -351,7 +335,7 @@ def connected(address: str | bytes) -> _socket.socket:
             if error.errno != EPROTOTYPE:  # for a path of another type; of an abstract name nobody knows that
                 refusal = error
             continue
-        return _SOCKET(_UNIX, kind, 0, raised(sock.detach()))
+        return _SOCKET(_UNIX, kind, 0, lift(sock.detach()))
     raise refusal
 
 
@@ -372,13 +356,13 @@ def open_sink(log: str, number: int, address: str | bytes | None) -> Sink:
         return SocketSink(connected(address), address)
     if log:
         flags = O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK
-        return checked(FileSink(raised(open_file(log, flags, 0o600)), log))
+        return checked(FileSink(lift(open_file(log, flags, 0o600)), log))
     kind = fstat(number).st_mode & S_IFMT
     if kind == S_IFSOCK:
-        return SocketSink(_SOCKET(fileno=raised(dup(number))), None, number)
+        return SocketSink(_SOCKET(fileno=lift(dup(number))), None, number)
     if kind == S_IFREG:
         again = open_file(f"/proc/self/fd/{number}", O_RDWR | O_APPEND | O_CLOEXEC | O_NONBLOCK)
-        return checked(FileSink(raised(again), ""))
+        return checked(FileSink(lift(again), ""))
     return PipeSink(number)
 
 

@@ -16,7 +16,7 @@ from time import perf_counter
 
 from . import exact
 from .arguments import ANY, EBADF, INTERNET, canonical
-from .channel import Lost
+from .asker import Lost
 from .hook import Witness
 from .names import INET6, Lookups
 

@@ -11,7 +11,6 @@ from posix import getcwd
 from ..core.wire import VERSION
 from ..denied import Denied
 from . import arguments, exact, finder, hook, names, programs, settings, sockets
-from .channel import Channel
 from .table import watched
 
 TYPE_CHECKING = False
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import ModuleType
 
-    from .hook import Asker
+    from .asker import Asker
 
 
 def start(started: dict[bytes, bytes], element: str) -> None:
@@ -31,6 +30,8 @@ def start(started: dict[bytes, bytes], element: str) -> None:
     wanted = settings.read(started)
     argv = [part for part in map(exact.text, getattr(sys, "orig_argv", sys.argv)) if type(part) is str]
     if wanted.channel:
+        from .channel import Channel
+
         asker: Asker = Channel(address_of(wanted.channel), wanted.run)
     else:
         from .decider import decider  # not where a supervisor decides: it would only cost

@@ -129,7 +129,7 @@ def test_nothing_is_loaded_that_a_bare_interpreter_has_not(interpreter: Interpre
     code = "import sys; modules = sorted(sys.modules); import json; print(json.dumps(modules))"
     before = set(said(plain(tmp_path, [interpreter.path, write(tmp_path, code)])))
     after = set(said(injected(tmp_path, code, interpreter)))
-    assert after - before <= {"_socket", "_json", "_sha2", "_sha256", "pwd", "atexit", "zipimport"}
+    assert after - before <= {"_socket", "_json", "_sha2", "_sha256", "pwd", "atexit", "fcntl", "zipimport"}
 
 
 def test_without_a_request_nothing_starts(tmp_path: Path) -> None:
@@ -310,3 +310,13 @@ def test_the_policy_is_checked_again_by_children(tmp_path: Path) -> None:
     assert "it was changed" in run.stdout
     assert compiled(tmp_path, RULES)  # the control: untouched, it is taken
     assert said(injected(tmp_path, MEETS)) == MET
+
+
+@pytest.mark.parametrize("event", ["socket.__new__", "fcntl.fcntl", "time.sleep"])
+def test_a_rule_may_name_an_event_that_the_guard_itself_raises(tmp_path: Path, event: str) -> None:
+    """Asking about what asking raises would have no end."""
+    rules = RULES + f"  - {{name: seen, log: 'audit:{event}'}}\n"
+    code = "import os, time\nif os.fork() == 0:\n    time.sleep(0)\n    os._exit(0)\nos.wait()\n" + MEETS
+    run = injected(tmp_path, code, rules=rules)
+    assert said(run) == MET, run.stderr
+    assert verified(tmp_path / "trail.jsonl")["whole"]

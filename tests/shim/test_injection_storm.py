@@ -196,4 +196,4 @@ def test_chains_that_are_left_leave_no_descriptor(tmp_path: Path) -> None:
     assert said(run) == 0, run.stderr
     report = verified(tmp_path / "trail.jsonl")
     assert report["whole"], report["first_bad"]
-    assert len(report["runs"]) > 11  # the control: some chains were left
+    assert len(report["chains"]) > 11  # the control: some chains were left
