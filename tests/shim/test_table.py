@@ -45,14 +45,20 @@ RAISERS: dict[str, tuple[str, str, str]] = {
     ),
     "gc.get_objects": ("gc.get_objects()", "audit", "gc.get_objects"),
     "gc.get_referrers": ("gc.get_referrers(base)", "audit", "gc.get_referrers"),
+    "os.putenv": ("fresh().putenv(b'NETGUARD_RUN', b'another')", "audit", "os.putenv"),
+    "os.unsetenv": ("fresh().unsetenv(b'NETGUARD_RUN')", "audit", "os.unsetenv"),
 }  # fmt: skip
 
 PRELUDE = """\
-import _ctypes, ctypes, gc, multiprocessing.util, os, socket, sqlite3, subprocess, sys, urllib.request
+import _ctypes, _imp, ctypes, gc, multiprocessing.util, os, posix, socket, sqlite3, subprocess, sys, urllib.request
 from importlib.machinery import ExtensionFileLoader, ModuleSpec
 base = sqlite3.connect(":memory:")
 def udp():
     return socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+def fresh():
+    module = _imp.create_builtin(posix.__spec__)
+    _imp.exec_builtin(module)
+    return module
 def foreign(path):
     ExtensionFileLoader("strange", path).create_module(ModuleSpec("strange", None, origin=path))
 def run(code):
@@ -71,7 +77,7 @@ NEEDS = {
 
 
 def test_every_row_has_a_reader_and_a_raiser() -> None:
-    assert {reader for _, reader in WATCHED.values()} <= set(READERS)
+    assert {reader for _, reader in WATCHED.values()} <= {*READERS, "variable"}  # which `Environment` has
     assert set(RAISERS) == set(WATCHED)
 
 
@@ -165,8 +171,8 @@ IRRELEVANT = (
     "_winapi.", "array.", "builtins.", "cpython.run_", "cpython.Py", "cpython._Py", "ctypes.get_last_error",
     "ctypes.set_last_error", "ctypes.seh_exception", "ctypes.set_exception", "ensurepip.", "fcntl.", "glob.", "mmap.",
     "msvcrt.", "os.add_dll_directory", "os.ch", "os.fwalk", "os.getxattr", "os.kill", "os.link", "os.list", "os.lockf",
-    "os.mkdir", "os.putenv", "os.remove", "os.rename", "os.rmdir", "os.scandir", "os.setxattr", "os.symlink",
-    "os.truncate", "os.unsetenv", "os.utime", "os.walk", "pathlib.", "pdb.", "pickle.", "resource.", "setopencodehook",
+    "os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.scandir", "os.setxattr", "os.symlink",
+    "os.truncate", "os.utime", "os.walk", "pathlib.", "pdb.", "pickle.", "resource.", "setopencodehook",
     "shutil.", "signal.", "sqlite3.connect", "sys.excepthook", "sys.set_asyncgen", "sys.unraisablehook", "syslog.",
     "tempfile.", "time.", "winreg.",
 )  # fmt: skip
