@@ -127,7 +127,7 @@ A rule may name an event. One that [stands for a kind](policy.md#kinds) means th
 AUDIT = """\
 
 Events of the kind `audit` are on record whatever the rules' default is: they are logged, and denied only where a rule
-names them as `audit:NAME`. `os.putenv` and `os.unsetenv` are ordinary, and so on record only where a rule names them,
+names them as `audit:NAME`. `os.putenv` and its like are ordinary, and so on record only where a rule names them,
 or where they would change [what starts the guard](environment.md#variables-that-netguard-sets-for-the-guest) in a
 program that the guest starts; that is denied whatever the rules say. `subprocess.Popen` is announced by Python code,
 which a guest can silence; so it decides nothing, and the start from C that follows it, `_posixsubprocess.fork_exec` or

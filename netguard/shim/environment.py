@@ -194,6 +194,14 @@ class Environment:
                 return self.shown(create())
 
             found["_create_environ"] = _create_environ
+        if hasattr(module, "_clearenv"):  # 3.15: behind `os.environ.clear`
+
+            def _clearenv() -> None:
+                for name in create():
+                    if name not in self.kept:
+                        unset(name)
+
+            found["_clearenv"] = _clearenv
         return found
 
     # What the hook hears
@@ -216,7 +224,9 @@ class Environment:
         return value != self.started.get(name) and brings(_CARRIERS[name], system_text(value))
 
     def heard(self, event: str, args: tuple[object, ...]) -> Act | None:
-        """(name, value) or (name,), exact bytes: C is about to change its environment."""
+        """(name, value), (name,) or (): C is about to set a variable, to take it away, or all of them."""
+        if not args:
+            raise Hostile("all of the guard's own variables")
         name, value = args[0], args[1] if len(args) > 1 else None
         if type(name) is not bytes or (value is not None and type(value) is not bytes):
             raise Hostile("no exact bytes")

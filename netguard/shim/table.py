@@ -56,6 +56,7 @@ WATCHED: dict[str, tuple[str, str]] = {
     # What asks for the guard in a child, in case somebody takes it away around the wrapped functions.
     "os.putenv": ("audit", "variable"),
     "os.unsetenv": ("audit", "variable"),
+    "os._clearenv": ("audit", "variable"),
 }
 
 _BELOW = "raised by Python code, which a guest can silence; the events of the connection below it decide"

@@ -46,6 +46,7 @@ RAISERS: dict[str, tuple[str, str, str]] = {
     "gc.get_objects": ("gc.get_objects()", "audit", "gc.get_objects"),
     "gc.get_referrers": ("gc.get_referrers(base)", "audit", "gc.get_referrers"),
     "os.putenv": ("fresh().putenv(b'NETGUARD_RUN', b'another')", "audit", "os.putenv"),
+    "os._clearenv": ("fresh()._clearenv()", "audit", "os._clearenv"),
     "os.unsetenv": ("fresh().unsetenv(b'NETGUARD_RUN')", "audit", "os.unsetenv"),
 }  # fmt: skip
 
@@ -73,6 +74,7 @@ NEEDS = {
     "sqlite3.enable_load_extension": "enable_load_extension",
     "sqlite3.load_extension": "enable_load_extension",
     "sys.remote_exec": "remote_exec",
+    "os._clearenv": "_clearenv",
 }
 
 
@@ -98,7 +100,7 @@ def test_every_watched_event_is_asked_about(interpreter: Interpreter, tmp_path: 
     for event, (code, kind, name) in RAISERS.items():
         # A row whose act this interpreter does not have raises nothing: `hasattr` in the guest decides.
         need = NEEDS.get(event)
-        guard = f"if hasattr(base, {need!r}) or hasattr(sys, {need!r}): " if need else ""
+        guard = f"if hasattr(base, {need!r}) or hasattr(sys, {need!r}) or hasattr(posix, {need!r}): " if need else ""
         lines.append(f"{guard}run({code!r})")
         expected.append((kind, name, bool(need)))
     run = guarded(tmp_path, "\n".join(lines), interpreter, rules=LOG)
@@ -149,7 +151,7 @@ gc.get_referrers glob.glob glob.glob/2 http.client.connect http.client.send imap
 marshal.dumps marshal.load marshal.loads mmap.__new__ msvcrt.get_osfhandle msvcrt.locking msvcrt.open_osfhandle
 object.__delattr__ object.__getattr__ object.__setattr__ open os.add_dll_directory os.chdir os.chflags os.chmod
 os.chown os.exec os.fork os.forkpty os.fwalk os.getxattr os.kill os.killpg os.link os.listdir os.listdrives
-os.listmounts os.listvolumes os.listxattr os.lockf os.mkdir os.posix_spawn os.putenv os.remove os.removexattr
+os.listmounts os.listvolumes os.listxattr os.lockf os._clearenv os.mkdir os.posix_spawn os.putenv os.remove os.removexattr
 os.rename os.rmdir os.scandir os.setxattr os.spawn os.startfile os.startfile/2 os.symlink os.system os.truncate
 os.unsetenv os.utime os.walk pathlib.Path.glob pathlib.Path.rglob pdb.Pdb pickle.find_class poplib.connect
 poplib.putline pty.spawn resource.prlimit resource.setrlimit setopencodehook shutil.chown shutil.copyfile
