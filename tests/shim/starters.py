@@ -16,6 +16,15 @@ import pty
 import shlex
 import subprocess
 import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from types import ModuleType
+    from typing import Any
+
+    Environ = Mapping[str, str] | None
+    Way = Callable[[list[str], Environ], None]
 
 RESULTS, PORT, FOLDER = sys.argv[1:4]
 
@@ -41,13 +50,13 @@ sys.path.insert(0, FOLDER)
 # Environments: name -> a function that gives the mapping, None for the process's own.
 
 
-def poisoned(name, original):  # type: ignore[no-untyped-def]
+def poisoned(name: str, original: str) -> str:
     """A module's source that acts before it is what it should be."""
     act = CHILD.partition("if __name__")[0].replace("import os,", "import posix as os,")
     return f"{act}\nact({name!r}, {RESULTS!r}, {PORT!r})\n{original}"
 
 
-def source(module):  # type: ignore[no-untyped-def]
+def source(module: ModuleType) -> str:
     with open(module.__file__, encoding="utf-8") as file:
         return file.read()
 
@@ -78,12 +87,12 @@ def lay_traps() -> None:
     sys.pycache_prefix = None
 
 
-def with_path(first: str):  # type: ignore[no-untyped-def]
+def with_path(first: str) -> dict[str, str]:
     path = os.environ.get("PYTHONPATH", "")
     return {**os.environ, "PYTHONPATH": os.path.join(FOLDER, first) + (os.pathsep + path if path else "")}
 
 
-ENVIRONMENTS = {
+ENVIRONMENTS: dict[str, Callable[[], Any]] = {
     "inherited": lambda: None,
     "empty": dict,
     "copied": lambda: dict(os.environ),
@@ -97,44 +106,44 @@ ENVIRONMENTS = {
 # Ways that take an environment: (argv, env) -> None once the child has ended.
 
 
-def run(argv, env):  # type: ignore[no-untyped-def]
+def run(argv: list[str], env: Environ) -> None:
     subprocess.run(argv, env=env, check=False)
 
 
-def run_open(argv, env):  # type: ignore[no-untyped-def]
+def run_open(argv: list[str], env: Environ) -> None:
     subprocess.run(argv, env=env, close_fds=False, check=False)
 
 
-def run_preexec(argv, env):  # type: ignore[no-untyped-def]
+def run_preexec(argv: list[str], env: Environ) -> None:
     subprocess.run(argv, env=env, preexec_fn=os.setpgrp, check=False)
 
 
-def shell(argv, env):  # type: ignore[no-untyped-def]
+def shell(argv: list[str], env: Environ) -> None:
     subprocess.run(shlex.join(argv), env=env, shell=True, check=False)
 
 
-def execve(argv, env):  # type: ignore[no-untyped-def]
+def execve(argv: list[str], env: Environ) -> None:
     pid = os.fork()
     if not pid:
         os.execv(argv[0], argv) if env is None else os.execve(argv[0], argv, env)
     os.waitpid(pid, 0)
 
 
-def spawnve(argv, env):  # type: ignore[no-untyped-def]
+def spawnve(argv: list[str], env: Environ) -> None:
     os.spawnv(os.P_WAIT, argv[0], argv) if env is None else os.spawnve(os.P_WAIT, argv[0], argv, env)
 
 
-def posix_spawn(argv, env):  # type: ignore[no-untyped-def]
+def posix_spawn(argv: list[str], env: Environ) -> None:
     os.waitpid(os.posix_spawn(argv[0], argv, os.environ if env is None else env), 0)
 
 
-def posix_spawnp(argv, env):  # type: ignore[no-untyped-def]
+def posix_spawnp(argv: list[str], env: Environ) -> None:
     os.environ["PATH"] = os.path.dirname(argv[0])
     name = os.path.basename(argv[0])
     os.waitpid(os.posix_spawnp(name, argv, os.environ if env is None else env), 0)
 
 
-def aio(argv, env):  # type: ignore[no-untyped-def]
+def aio(argv: list[str], env: Environ) -> None:
     async def go() -> None:
         await (await asyncio.create_subprocess_exec(*argv, env=env)).wait()
 
@@ -144,26 +153,26 @@ def aio(argv, env):  # type: ignore[no-untyped-def]
 # Ways that take none: the process's own, also after it was emptied or changed.
 
 
-def system(argv, env):  # type: ignore[no-untyped-def]
+def system(argv: list[str], env: Environ) -> None:
     os.system(shlex.join(argv))
 
 
-def popen(argv, env):  # type: ignore[no-untyped-def]
+def popen(argv: list[str], env: Environ) -> None:
     os.popen(shlex.join(argv)).read()
 
 
-def ptys(argv, env):  # type: ignore[no-untyped-def]
+def ptys(argv: list[str], env: Environ) -> None:
     pty.spawn(argv, lambda fd: os.read(fd, 99), lambda fd: b"")
 
 
-def fork_exec(argv, env):  # type: ignore[no-untyped-def]
+def fork_exec(argv: list[str], env: Environ) -> None:
     words = [word.encode() for word in argv]
     os.waitpid(multiprocessing.util.spawnv_passfds(words[0], words, []), 0)
 
 
-def process(method):  # type: ignore[no-untyped-def]
-    def start(argv, env):  # type: ignore[no-untyped-def]
-        import child
+def process(method: str) -> Way:
+    def start(argv: list[str], env: Environ) -> None:
+        import child  # type: ignore[import-not-found]
 
         one = multiprocessing.get_context(method).Process(target=child.act, args=argv[2:])
         one.start()
@@ -173,14 +182,14 @@ def process(method):  # type: ignore[no-untyped-def]
     return start
 
 
-def pool(argv, env):  # type: ignore[no-untyped-def]
-    import child
+def pool(argv: list[str], env: Environ) -> None:
+    import child  # type: ignore[import-not-found]
 
     with concurrent.futures.ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as workers:
         workers.submit(child.act, *argv[2:]).result()
 
 
-def shebang(argv, env):  # type: ignore[no-untyped-def]
+def shebang(argv: list[str], env: Environ) -> None:
     script = os.path.join(FOLDER, "script")
     with open(script, "w") as file:
         file.write(f"#!{argv[0]}\n{CHILD}")
@@ -188,7 +197,7 @@ def shebang(argv, env):  # type: ignore[no-untyped-def]
     subprocess.run([script, *argv[2:]], check=False)
 
 
-def interpreter(argv, env):  # type: ignore[no-untyped-def]
+def interpreter(argv: list[str], env: Environ) -> None:
     try:
         import _interpreters as sub
     except ImportError:
@@ -203,7 +212,7 @@ WITHOUT = [system, popen, ptys, fork_exec, process("fork"), process("spawn"), pr
 WAYS = {way.__name__: way for way in [*WITH_ENVIRONMENT, *WITHOUT]}
 
 
-def cleared(way, argv):  # type: ignore[no-untyped-def]
+def cleared(way: str, argv: list[str]) -> None:
     """In a process of its own: what the C environment is after the guest has done with it what it can."""
     kept = dict(os.environ)
     os.environ.clear()

@@ -24,7 +24,8 @@ SCRIPT = str(Path(__file__).with_name("starters.py"))
 #: What a forged cache would have in place of our own code.
 OURS = [STARTER + "/sitecustomize.py", PACKAGE + "/shim/start.py"]
 
-WITH_ENVIRONMENT = ["run", "run_open", "run_preexec", "shell", "execve", "spawnve", "posix_spawn", "posix_spawnp", "aio"]
+WITH_ENVIRONMENT = ["run", "run_open", "run_preexec", "shell", "execve", "spawnve", "posix_spawn", "posix_spawnp",
+                    "aio"]  # fmt: skip
 WITHOUT = ["system", "popen", "ptys", "fork_exec", "fork", "spawn", "forkserver", "pool", "shebang", "interpreter"]
 ENVIRONMENTS = ["inherited", "empty", "copied", "cleaned", "hostile", "cached", "forged"]
 #: A fork and a sub-interpreter have the guard in them already; a fork server lives on in the environment it began with.
