@@ -22,7 +22,10 @@ CARRIERS = {
     "PYTHON_PRESITE": "a debug build of Python imports this module before the guard",
 }
 
-#: Set, these bring something only for some values.
+#: Those that native code reads whenever it likes, so that they bring code into the very process that sets them as well.
+NATIVE = ("GCONV_PATH", "OPENSSL_CONF", "OPENSSL_ENGINES", "OPENSSL_MODULES")
+
+#: Set, this one brings something only for some values.
 WARNINGS = "PYTHONWARNINGS"
 
 

@@ -21,9 +21,9 @@ import sys
 from _thread import get_ident
 from posix import getpid
 
-from ..core.carriers import CARRIERS, brings
+from ..core.carriers import CARRIERS, NATIVE, brings
 from . import exact
-from .arguments import Hostile, bare, system_text
+from .arguments import Hostile, bare, clean, system_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -237,10 +237,17 @@ class Environment:
             pid, thread = getpid(), get_ident()
             if any([pid == hold.pid or thread == hold.thread for hold in tuple(self.holds)]):
                 raise Hostile("the environment of a program that is being started")
-            self.carried.pop(name, None)
-            if value is not None:
-                self.carried[name] = value
+            if _CARRIERS[name] in NATIVE and value and self.is_new(name, value):
+                return "", "", "", clean(system_text(value)), "", ()  # as loading it would be
         return bare(event, args) if event in self.asked else None
+
+    def changed(self, args: tuple[object, ...]) -> None:
+        """As `heard`, and it may go on."""
+        name, value = args[0], args[1] if len(args) > 1 else None
+        if type(name) is bytes and name in _CARRIERS:
+            self.carried.pop(name, None)
+            if type(value) is bytes:
+                self.carried[name] = value
 
 
 class Hold:

@@ -73,7 +73,11 @@ class Witness:
         try:
             act = read(event, args)
             if act is not None:
+                if event == "os.putenv" and act[3]:
+                    kind = "native"  # the variable names code that is loaded into this process
                 self.judge(kind, event, self.environment.told(act, args) if kind == "exec" else act)
+            if event == "os.putenv" or event == "os.unsetenv":
+                self.environment.changed(args)
         except OSError:
             raise  # Denied, or what C would have raised next: a closed socket, a program that is not there
         except Hostile as error:

@@ -163,6 +163,32 @@ def test_environment_does_not_change_between_question_and_start(interpreter: Int
     assert said(run) == ["hostile-argument", "set", "/evil"]
 
 
+LOADED = """\
+import json, os, subprocess
+found = []
+for value in ("/tmp/evil.cnf", ""):
+    try:
+        os.environ["OPENSSL_CONF"] = value
+        found.append("set")
+    except PermissionError as error:
+        found.append(error.rule)
+found.append(subprocess.run(["true"]).returncode)
+print(json.dumps(found))
+"""
+
+
+def test_variable_that_loads_native_code_here_is_native_code(interpreter: Interpreter, tmp_path: Path) -> None:
+    """OpenSSL reads it when `ssl` is first used, and no event follows; a denied one is not set."""
+    rules = "version: 1\ndefault: log\nrules: [{deny: native}]\n"
+    run = guarded(tmp_path, LOADED, interpreter, rules=rules)
+    assert said(run)[1:] == ["set", 0]
+    [line] = run.lines("native")
+    assert (line["event"], line["native"], line["rule"]) == ("os.putenv", {"path": "/tmp/evil.cnf"}, said(run)[0])
+    assert [line["exec"]["shim"] for line in run.lines("exec")] == ["off: not Python"]
+    run = guarded(tmp_path, LOADED, interpreter, rules=LOG)
+    assert said(run) == ["set", "set", 0]
+
+
 # Environment by itself
 
 STARTED = {b"NETGUARD_CHANNEL": b"@c", b"NETGUARD_LOG_FD": b"9", b"PYTHONPATH": b"/ours", b"NETGUARD_PYTHONPATH": b"/x"}
@@ -228,10 +254,11 @@ def test_variables_that_bring_code_are_told_when_they_are_new(environment: Envir
     both = {"LD_PRELOAD": "evil.so", "PYTHONHOME": "/x"}
     assert told(environment, environment.mapping(both)) == "LD_PRELOAD PYTHONHOME"
     assert told(environment, environment.entries([b"OPENSSL_CONF=/x", b"HOME=/x"])) == "OPENSSL_CONF"
-    environment.heard("os.putenv", (b"LD_AUDIT", b"x"))
+    assert environment.heard("os.putenv", (b"LD_AUDIT", b"x")) is None
+    environment.changed((b"LD_AUDIT", b"x"))
     assert told(environment, None) == "LD_AUDIT"
     assert told(environment, environment.mapping({})) == ""
-    environment.heard("os.unsetenv", (b"LD_AUDIT",))
+    environment.changed((b"LD_AUDIT",))
     assert told(environment, None) == ""
 
 
