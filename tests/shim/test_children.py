@@ -14,10 +14,12 @@ from typing import NamedTuple
 
 import pytest
 
+from netguard.core.compiled import dump
 from netguard.paths import PACKAGE
+from netguard.policy.load import load_policy
 from tests.shim.guests import STARTER, plain
 from tests.support.echo import TcpEcho
-from tests.support.guard import run_guarded
+from tests.support.guard import clean_environment, run_guarded
 from tests.support.interpreters import Interpreter, interpreters
 
 SCRIPT = str(Path(__file__).with_name("starters.py"))
@@ -44,6 +46,9 @@ class Outcome(NamedTuple):
     children: dict[str, tuple[int, str]]
     traps: list[tuple[str, str]]
 
+    def outcomes(self) -> dict[str, str]:
+        return {tag: outcome for tag, (_, outcome) in self.children.items()}
+
 
 def read(results: Path) -> Outcome:
     rows = [line.split() for line in results.read_text().splitlines()]
@@ -69,7 +74,7 @@ def started(tmp_path: Path, python: Interpreter, port: int, rows: list[tuple[str
     tags = {f"{way}/{name}/{Path(path).name}" for way, name, path in rows}
     bare = plain(tmp_path, words(tmp_path / "bare", python, port, rows))
     found = read(tmp_path / "bare" / "results")
-    assert {tag: outcome for tag, (_, outcome) in found.children.items()} == dict.fromkeys(tags, "reached"), bare.stderr
+    assert found.outcomes() == dict.fromkeys(tags, "reached"), bare.stderr
     hostile = {name for _, name, _ in rows} & {"hostile", "cached", "cleared"}
     assert {outcome for _, outcome in found.traps} == ({"reached"} if hostile else set())
 
@@ -77,7 +82,7 @@ def started(tmp_path: Path, python: Interpreter, port: int, rows: list[tuple[str
     command = words(tmp_path / "held", python, port, rows)
     run = run_guarded(["--", *command], rules=rules, options=["--quiet"], cwd=tmp_path, timeout=100)
     found = read(tmp_path / "held" / "results")
-    assert {tag: outcome for tag, (_, outcome) in found.children.items()} == dict.fromkeys(tags, "Denied"), run.stderr
+    assert found.outcomes() == dict.fromkeys(tags, "Denied"), run.stderr
     assert {outcome for _, outcome in found.traps} <= {"Denied"}, found.traps
     denied = {line["proc"]["pid"] for line in run.lines("connect", verdict="deny")}
     assert {pid for pid, _ in found.children.values()} <= denied
@@ -91,6 +96,39 @@ def test_child_is_guarded_by_every_way_in_every_environment(target: int, tmp_pat
 
 def test_child_is_guarded_on_every_version(interpreter: Interpreter, target: int, tmp_path: Path) -> None:
     started(tmp_path, interpreter, target, [(way, name, interpreter.path) for way, name in SOME])
+
+
+ALONE = [("run", "inherited"), ("run", "empty"), ("run_open", "copied"), ("execve", "hostile"), ("posix_spawn", "empty"),
+         ("fork_exec", "inherited"), ("fork", "inherited"), ("spawn", "inherited"), ("pool", "inherited"),
+         ("system", "cleared")]  # fmt: skip
+
+
+@pytest.mark.parametrize("where", ["path", "descriptor"])
+def test_child_is_guarded_without_a_supervisor(
+    where: str, interpreter: Interpreter, target: int, tmp_path: Path
+) -> None:
+    """The policy and the place for the lines are handed on; a descriptor too, although `close_fds` closes all others."""
+    rules = tmp_path / "rules.yaml"
+    rules.write_text(f'version: 1\ndefault: log\nrules: [{{deny: connect, to: "127.0.0.1:{target}"}}]\n')
+    (tmp_path / "policy").write_text(dump(load_policy([str(rules)])))
+    log = tmp_path / "lines"
+    rows = [(way, name, interpreter.path) for way, name in ALONE]
+    command = words(tmp_path / "held", interpreter, target, rows)
+    with log.open("ab") as file:
+        place = {"NETGUARD_LOG": str(log)} if where == "path" else {"NETGUARD_LOG_FD": str(file.fileno())}
+        asked = {"PYTHONPATH": STARTER, "NETGUARD_POLICY": str(tmp_path / "policy"), **place}
+        fds = [file.fileno()] if where == "descriptor" else []
+        env = clean_environment(str(tmp_path), asked)
+        done = subprocess.run(
+            command, env=env, cwd=tmp_path, pass_fds=fds, capture_output=True, text=True, timeout=60, check=False
+        )
+    found = read(tmp_path / "held" / "results")
+    tags = {f"{way}/{name}/{Path(path).name}" for way, name, path in rows}
+    assert found.outcomes() == dict.fromkeys(tags, "Denied"), done.stderr
+    assert {outcome for _, outcome in found.traps} <= {"Denied"}, found.traps
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    denied = {line["proc"]["pid"] for line in lines if line["kind"] == "connect" and line["verdict"] == "deny"}
+    assert {pid for pid, _ in found.children.values()} <= denied
 
 
 def test_child_of_another_version_or_environment_is_guarded(target: int, tmp_path: Path) -> None:

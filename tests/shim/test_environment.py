@@ -163,6 +163,20 @@ def test_environment_does_not_change_between_question_and_start(interpreter: Int
     assert said(run) == ["hostile-argument", "set", "/evil"]
 
 
+def test_rule_may_name_the_event_of_a_variable(interpreter: Interpreter, tmp_path: Path) -> None:
+    rules = "version: 1\ndefault: allow\nrules: [{deny: 'audit:os.putenv'}]\n"
+    code = """\
+        import os
+        try:
+            os.environ["A"] = "b"
+        except PermissionError as error:
+            print(error.rule, "A" in os.environ)
+    """
+    run = guarded(tmp_path, code, interpreter, rules=rules)
+    assert run.stdout.split()[1:] == ["False"]
+    assert [line["verdict"] for line in run.lines("audit", event="os.putenv")] == ["deny"]
+
+
 LOADED = """\
 import json, os, subprocess
 found = []
