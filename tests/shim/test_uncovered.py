@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.shim.guests import guarded, plain, said, write
+from netguard.core.compiled import dump
+from netguard.policy.load import load_policy
+from tests.shim.guests import STARTER, guarded, plain, said, write
 from tests.support.echo import TcpEcho
 from tests.support.interpreters import Interpreter
 
@@ -104,6 +106,16 @@ def test_rule_that_names_programs_means_them_under_the_guard(
     assert all("under the guard only" in why and "unguarded: true would" in why for why in whys)
     run = guarded(tmp_path, code, interpreter, rules=rules(port, f"log: exec, {PROGRAMS}, unguarded: true"))
     assert said(run) == [outcome for _, outcome in STARTS.values()]
+
+
+def test_guest_without_a_supervisor_judges_the_same(interpreter: Interpreter, port: int, tmp_path: Path) -> None:
+    """There the guest itself looks at the program and its first line."""
+    (tmp_path / "rules.yaml").write_text(rules(port, f"log: exec, {PROGRAMS}"))
+    (tmp_path / "policy").write_text(dump(load_policy([str(tmp_path / "rules.yaml")])))
+    place = {"NETGUARD_POLICY": str(tmp_path / "policy"), "NETGUARD_LOG": str(tmp_path / "lines")}
+    code = write(tmp_path, script(tmp_path, interpreter.path, port))
+    run = plain(tmp_path, [interpreter.path, code], env={"PYTHONPATH": STARTER, **place})
+    assert said(run) == ["default" if reason else outcome for reason, outcome in STARTS.values()]
 
 
 def test_any_other_program_is_no_more_and_no_less_than_that(interpreter: Interpreter, tmp_path: Path) -> None:
