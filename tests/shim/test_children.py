@@ -102,8 +102,8 @@ def test_child_is_guarded_on_every_version(interpreter: Interpreter, target: int
 
 
 ALONE = [("run", "inherited"), ("run", "empty"), ("run_open", "copied"), ("execve", "hostile"),
-         ("posix_spawn", "empty"), ("fork_exec", "inherited"), ("fork", "inherited"), ("spawn", "inherited"), ("pool", "inherited"),
-         ("system", "cleared")]  # fmt: skip
+         ("posix_spawn", "empty"), ("fork_exec", "inherited"), ("fork", "inherited"), ("spawn", "inherited"),
+         ("pool", "inherited"), ("system", "cleared")]  # fmt: skip
 
 
 @pytest.mark.parametrize("where", ["path", "descriptor"])
