@@ -214,10 +214,20 @@ class Environment:
         pairs = list(self.carried.items())
         if len(args) > 2 and args[2] is not None:
             pairs = pairs_of(args[2])
-            if dict(pairs) != self.guarded(seen_by_guest(pairs)) and not self.hands_over(pairs):
+            if not self.is_guarded(dict(pairs)) and not self.hands_over(pairs):
                 raise Hostile("an environment without the guard's variables")
         names = {_CARRIERS[name] for name, value in pairs if name in _CARRIERS and self.is_new(name, value)}
         return (*act[:3], " ".join(sorted(names)), *act[4:])
+
+    def is_guarded(self, found: Variables) -> bool:
+        """Whether all of the guard's variables are in it, and none that would change what they say to the child."""
+        for name, value in self.kept.items():
+            if found.get(name) != value:
+                return False
+        for name in found:
+            if name.startswith(OURS) and name not in self.kept and name not in WAITING:
+                return False
+        return CACHE not in found
 
     def is_new(self, name: bytes, value: bytes) -> bool:
         """Whether the variable brings what this process was not started with itself."""
@@ -275,12 +285,6 @@ def place(part: bytes) -> bytes:
         return os.path.abspath(part)
     except OSError:
         return part
-
-
-def seen_by_guest(pairs: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    """A guarded environment as the guest wrote it."""
-    back = {moved: name for name, moved in MOVED.items()}
-    return [(back.get(name, name), value) for name, value in pairs if name not in MOVED]
 
 
 def pairs_of(env: object) -> list[tuple[bytes, bytes]]:

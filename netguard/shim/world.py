@@ -29,7 +29,7 @@ from posix import open as open_file
 
 from ..core.acts import NO_FACTS, Facts, endpoint_of, host_of
 from ..core.address import parse_ip
-from ..core.interpreter import HEAD_BYTES, options_of
+from ..core.interpreter import HEAD_BYTES, is_python, options_of
 from ..core.leases import Leases
 from ..core.process import Process
 from ..record.line import brief
@@ -167,7 +167,8 @@ def program_at(path: str, argv: tuple[str, ...]) -> Facts:
     if mode & S_IFMT != S_IFREG or not access(path, X_OK):
         return NO_FACTS
     real = real_path(path)
-    return Facts(resolved=real, options=options_of(path, real, head_of(path), argv, real_path))
+    head = b"" if is_python(path, real) else head_of(path)
+    return Facts(resolved=real, options=options_of(path, real, head, argv, real_path))
 
 
 def head_of(path: str) -> bytes:

@@ -75,7 +75,8 @@ class World:
         for folder in folders:
             path = os.path.join(folder, program)
             if os.path.isfile(path) and os.access(path, os.X_OK):
-                return Facts(resolved=real_path(path), options=interpreter_flags(path, argv))
+                real = real_path(path)
+                return Facts(resolved=real, options=interpreter_flags(path, real, argv))
         return NO_FACTS
 
 

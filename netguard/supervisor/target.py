@@ -10,7 +10,7 @@ import os
 import stat
 import sys
 
-from netguard.core.interpreter import HEAD_BYTES, blinding_option, options_of
+from netguard.core.interpreter import HEAD_BYTES, blinding_option, is_python, options_of
 from netguard.errors import NotExecutable, NotFound, StartError, UsageError
 
 TYPE_CHECKING = False
@@ -79,7 +79,7 @@ def command(words: Sequence[str], environ: Mapping[str, str]) -> Target:
     if not words:
         raise UsageError("nothing to run: -- wants a command")
     program = resolve(words[0], environ.get("PATH", os.defpath))
-    flags = interpreter_flags(program, words)
+    flags = interpreter_flags(program, os.path.realpath(program), words)
     blind = "" if flags is None else blinding_option(flags)
     return Target(program, tuple(words), flags is not None, words[0], blind)
 
@@ -112,14 +112,27 @@ def places(name: str, search: str) -> list[str]:
     return [os.path.join(folder, name) for folder in search.split(os.pathsep)]
 
 
-def interpreter_flags(program: str, words: Sequence[str]) -> Sequence[str] | None:
-    """The arguments Python itself will read when `program` is or starts an interpreter, else None."""
+def interpreter_flags(program: str, real: str, words: Sequence[str]) -> Sequence[str] | None:
+    """The arguments Python itself will read when `program` is or starts an interpreter, else None.
+
+    real: the program's path with its links followed.
+    """
+    head = b"" if is_python(program, real) else head_of(program)
+    return options_of(program, real, head, words, os.path.realpath)
+
+
+def head_of(program: str) -> bytes:
+    """The beginning of a program's file. It may be run without being readable, and is then no script: nothing."""
     try:
-        with open(program, "rb") as file:
-            head = file.read(HEAD_BYTES)
+        fd = os.open(program, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
-        head = b""  # A program may be run without being readable; it is then no script.
-    return options_of(program, os.path.realpath(program), head, words, os.path.realpath)
+        return b""
+    try:
+        return os.read(fd, HEAD_BYTES)
+    except OSError:
+        return b""
+    finally:
+        os.close(fd)
 
 
 def named_fds(words: Sequence[str]) -> Iterator[int]:
