@@ -127,10 +127,13 @@ A rule may name an event. One that [stands for a kind](policy.md#kinds) means th
 AUDIT = """\
 
 Events of the kind `audit` are on record whatever the rules' default is: they are logged, and denied only where a rule
-names them as `audit:NAME`. `subprocess.Popen` is announced by Python code, which a guest can silence; so it decides
-nothing, and the start from C that follows it, `_posixsubprocess.fork_exec` or `os.posix_spawn`, is decided and recorded
-under its name. `_posixsubprocess.fork_exec` raises no event before Python 3.14; there a wrapped function asks in its
-name. A denied `sys.addaudithook` adds no hook, and CPython tells its caller nothing.
+names them as `audit:NAME`. `os.putenv` and its like are ordinary, and so on record only where a rule names them,
+or where they would change [what starts the guard](environment.md#variables-that-netguard-sets-for-the-guest) in a
+program that the guest starts; that is denied whatever the rules say. `subprocess.Popen` is announced by Python code,
+which a guest can silence; so it decides nothing, and the start from C that follows it, `_posixsubprocess.fork_exec` or
+`os.posix_spawn`, is decided and recorded under its name. `_posixsubprocess.fork_exec` raises no event before Python
+3.14; there a wrapped function asks in its name. A denied `sys.addaudithook` adds no hook, and CPython tells its caller
+nothing.
 
 Names are asked for by wrapped functions before C sees them (`socket.getaddrinfo` and its relatives, and names given to
 `connect`, `bind`, `sendto` and `sendmsg` of `socket.socket`), so these events arrive with addresses.
@@ -215,6 +218,7 @@ READS = {
     "module": "the path of a native module that is not installed with the interpreter or its environment",
     "credential": "the path, when it is that of a well-known credential file",
     "bare": "those that are plain text",
+    "variable": "the name; on record, and denied, only where it would take the guard from what the guest starts",
 }
 
 

@@ -66,7 +66,7 @@ def _guard(folder, started):
     try:
         from netguard.shim.start import start
 
-        start(started, _element(folder))
+        start(started, folder)
     finally:
         sys.meta_path.remove(Ours)
         for name in ours():
@@ -88,13 +88,6 @@ def _code_of(package):
         return zipimporter(folder.rpartition("/")[0] if last == "__init__.py" else folder).get_code(name)
 
     return zipped
-
-
-def _element(folder):
-    """The entry of `sys.path` that leads here: this folder, or the one above it."""
-    above = folder.rpartition("/")[0]
-    places = [place.rstrip("/") for place in sys.path]
-    return above if above in places and folder not in places else folder
 
 
 def _stop(text):
@@ -140,7 +133,8 @@ def _started():
     shown = dict(getattr(os, "environb", os.environ))
     try:
         with open("/proc/self/environ", "rb") as file:
-            kept = dict([entry.partition(b"=")[::2] for entry in file.read().split(b"\0") if entry])
+            entries = file.read().split(b"\0")[::-1]  # backwards: the first of two is the one that getenv finds
+            kept = dict([entry.partition(b"=")[::2] for entry in entries if entry])
     except EnvironmentError:
         return shown
     # A program may have written over the kernel's copy, to show another name in `ps`.

@@ -25,6 +25,7 @@ import pytest
 
 from netguard import errors
 from netguard.commands import COMMANDS
+from netguard.core.carriers import CARRIERS
 from netguard.policy.check import ERROR, check
 from tests.support.guard import clean_environment, run_guarded
 from tests.support.isolation import missing
@@ -170,6 +171,12 @@ def test_every_variable_of_netguards_is_documented() -> None:
     assert found  # the pattern still finds them
     assert [name for name in sorted(found) if f"`{name}" not in page and f"={name.lower()}" not in page] == []
     assert set(re.findall(r"NETGUARD_[A-Z][A-Z0-9_]*", page)) <= found
+
+
+def test_every_variable_that_brings_code_is_documented_as_the_code_says() -> None:
+    page = (DOCS / "reference" / "environment.md").read_text(encoding="utf-8")
+    table = page.partition("### What a start may bring along")[2].partition("###")[0]
+    assert re.findall(r"(?m)^\| `(\w+)` \| (.*) \|$", table) == list(CARRIERS.items())
 
 
 # What is shown

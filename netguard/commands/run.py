@@ -46,6 +46,9 @@ UNITS = {"K": 1_000, "M": 1_000_000, "G": 1_000_000_000}
 #: Crockford's base 32: no letter that is read as another.
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
+#: Python takes modules and bytecode from there before a guard can stand.
+MOVED = ("PYTHONPATH", "PYTHONPYCACHEPREFIX")
+
 #: Why each layer that a run could have is not there, for the trail's first line and for the reader.
 NO_WALL = "off: this version has no kernel wall, so native code and other programs are not seen"
 NO_HTTP = "off: this version does not read requests"
@@ -191,8 +194,11 @@ def leave_folder() -> None:
 
 
 def is_nested() -> bool:
-    """Whether this run is itself under guard."""
-    return "NETGUARD_CHANNEL" in os.environ
+    """Whether this run is itself under guard: then the class that `netguard` has for a denial is the guard's own."""
+    import netguard
+    from netguard.denied import Denied
+
+    return netguard.Denied is not Denied
 
 
 def own_fds(args: Namespace) -> set[int]:
@@ -308,18 +314,17 @@ def private(path: str, flags: int) -> int:
 
 
 def environment(address: str, run: str) -> dict[str, str]:
-    """The guest's environment: its own, and what asks for the guard in every Python that inherits it."""
+    """The guest's environment: its own, and what asks for the guard in every Python that inherits it.
+
+    What would run code of the guest's before the guard travels under another name; the shim puts it back.
+    """
     from netguard.paths import starter_dir
 
-    # An empty element would be the current folder, and a `sitecustomize.py` lying there would run before ours.
-    starter = starter_dir()
-    places = [place for place in os.environ.get("PYTHONPATH", "").split(os.pathsep) if place not in ("", starter)]
-    return {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join([starter, *places]),
-        "NETGUARD_CHANNEL": address,
-        "NETGUARD_RUN": run,
-    }
+    found = {name: value for name, value in os.environ.items() if name not in MOVED}
+    found.update({f"NETGUARD_{name}": os.environ[name] for name in MOVED if name in os.environ})
+    if is_nested():
+        found["NETGUARD_INSIDE"] = "1"  # or the guard around us would have its own supervisor asked
+    return {**found, "PYTHONPATH": starter_dir(), "NETGUARD_CHANNEL": address, "NETGUARD_RUN": run}
 
 
 def coverage(args: Namespace, wanted: Target, policy: Policy, tags: dict[str, str]) -> dict[str, object]:

@@ -7,6 +7,8 @@ Pure: what the file system or the kernel knows (a program's path, who listens) i
 from __future__ import annotations
 
 from .address import canonical_host, format_ip, parse_ip
+from .carriers import CARRIERS
+from .interpreter import uncovering_option
 from .process import Process
 from .question import Malformed, Question, to_int
 from .reach import is_own
@@ -16,6 +18,10 @@ from .url import Url, split
 #: Ports that a scheme means when a URL names none.
 PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443, "ftp": 21}
 
+TYPE_CHECKING = False  # what typing exports, without importing typing into the guest
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 Line = dict[str, object]
 
 
@@ -24,10 +30,11 @@ class Facts:
 
     address:  of a destination.  names: those that this run was given it for.  own: a listener of this run's is there.
     path:     unix socket, library or file with its links followed.  resolved: the real path of a program.
+    options:  what a Python that starts reads as its own options; None when the program is no Python.
     outer:    what the run around this one says against it; "" when nothing.
     """
 
-    __slots__ = ("address", "names", "outer", "own", "path", "resolved")
+    __slots__ = ("address", "names", "options", "outer", "own", "path", "resolved")
 
     def __init__(
         self,
@@ -36,12 +43,14 @@ class Facts:
         own: bool = False,
         path: str = "",
         resolved: str = "",
+        options: Sequence[str] | None = None,
     ) -> None:
         self.address = address
         self.names = names
         self.own = own
         self.path = path
         self.resolved = resolved
+        self.options = options
         self.outer = ""
 
 
@@ -134,7 +143,15 @@ def url_of(question: Question) -> Url:
 
 
 def _exec(question: Question, facts: Facts) -> Request:
-    return Request("exec", program=question.fields[6], resolved=facts.resolved, argv=question.argv)
+    carried = question.fields[5].split()
+    if any([name not in CARRIERS for name in carried]):
+        raise Malformed("a variable that nobody knows")
+    found = [uncovering_option(facts.options)] if facts.options is not None else []
+    uncovered = ", ".join([reason for reason in [*found, *carried] if reason])
+    return Request(
+        "exec", program=question.fields[6], resolved=facts.resolved, argv=question.argv,
+        python=facts.options is not None, uncovered=uncovered,
+    )  # fmt: skip
 
 
 def _path(question: Question, facts: Facts) -> Request:
@@ -216,6 +233,7 @@ def _describe_exec(question: Question, request: Request) -> Line:
     line: Line = {"program": request.program, "argv": list(request.argv)}
     if request.resolved and request.resolved != request.program:
         line["path"] = request.resolved
+    line["shim"] = f"off: {request.uncovered or 'not Python'}" if request.uncovered or not request.python else "on"
     return {"exec": line}
 
 

@@ -29,7 +29,7 @@ SAFE = frozenset(map(chr, range(0x21, 0x7F))) - {"%"}
 TEXTS = ("kinds", "audit", "proto", "program", "args", "user", "process")
 PAIRS = ("origin", "tags")
 TEXT = ("because", "where")
-FLAGS = ("private", "direct")
+FLAGS = ("private", "direct", "unguarded")
 
 
 class BadPolicy(ValueError):

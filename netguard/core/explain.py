@@ -25,6 +25,7 @@ from .reach import (
     shielded,
     spares_wildcard,
     text_of,
+    wants_guard,
 )
 
 TYPE_CHECKING = False  # what typing exports, without importing typing into the guest
@@ -76,11 +77,23 @@ def why_denied(policy: Policy, request: Request, decision: Decision) -> str:
     if decision.why == UNMATCHED:
         try:
             rule = withheld(policy, request)
+            barred = barring(policy, request)
         except Exception:  # noqa: BLE001  # its own words will do
-            rule = None
+            rule = barred = None
         if rule is not None:
             return f"rule {rule.name} grants this name no address that is not public (private: true would)"
+        if barred is not None:
+            under = f"rule {barred.name} grants it under the guard only"
+            return f"{under}, not with {request.uncovered} (unguarded: true would)"
     return decision.because or decision.why
+
+
+def barring(policy: Policy, request: Request) -> Rule | None:
+    """The first rule that would let the program through if it were covered by the guard."""
+    if not request.uncovered:
+        return None
+    found = [rule for rule in policy.rules if guard_missed(rule, request) and not missed(rule, request)]
+    return next((rule for rule in found if not kind_missed(rule, request)), None)
 
 
 def walk(policy: Policy, request: Request, name: str) -> list[Row]:
@@ -97,7 +110,12 @@ def walk(policy: Policy, request: Request, name: str) -> list[Row]:
 
 def mismatch(rule: Rule, request: Request, name: str) -> str:
     """Why the rule does not match the request, or "" when it does."""
-    return kind_missed(rule, request) or missed(rule, request) or destination_missed(rule, request, name)
+    return (
+        kind_missed(rule, request)
+        or missed(rule, request)
+        or guard_missed(rule, request)
+        or destination_missed(rule, request, name)
+    )
 
 
 def praise(rule: Rule, request: Request, name: str) -> str:
@@ -117,6 +135,13 @@ def kind_missed(rule: Rule, request: Request) -> str:
         return ""
     spoken = [*rule.kinds, *[f"audit:{event}" for event in rule.audit]]
     return f"kind: {request.kind} is not {' or '.join(spoken)}"
+
+
+def guard_missed(rule: Rule, request: Request) -> str:
+    """Why the rule does not let the program through that it names."""
+    if not request.uncovered or not wants_guard(rule):
+        return ""
+    return f"unguarded: what starts is not covered by the guard ({request.uncovered}), and the rule does not say true"
 
 
 def destination_missed(rule: Rule, request: Request, name: str) -> str:

@@ -10,7 +10,18 @@ from __future__ import annotations
 from .address import BITS
 from .facets import signature, tests_of
 from .policy import ALLOW, DENY, HOST, LOG, NET, PUBLIC, SELF, SUFFIX, UNIX, Decision, Policy, Rule, Target
-from .reach import ADDRESSED, DESTINED, grants, guarded, is_wildcard, net_of, ports_at, spares_wildcard, text_of
+from .reach import (
+    ADDRESSED,
+    DESTINED,
+    grants,
+    guarded,
+    is_wildcard,
+    net_of,
+    ports_at,
+    spares_wildcard,
+    text_of,
+    wants_guard,
+)
 from .request import KINDS
 
 TYPE_CHECKING = False  # what typing exports, without importing typing into the guest
@@ -171,7 +182,8 @@ def fill(draft: Draft, rules: tuple[Rule, ...]) -> Draft:
         if draft.kind not in rule.kinds:
             continue
         if rule.to is None:
-            draft.plain.append(Entry(rule, decided(rule), tests_of(rule)))
+            more = (is_covered,) if draft.kind == "exec" and wants_guard(rule) else ()
+            draft.plain.append(Entry(rule, decided(rule), tests_of(rule) + more))
         elif draft.kind in DESTINED:
             place(draft, rule, rule.to)
     return draft
@@ -262,3 +274,8 @@ def first_of_each(row: list[Entry]) -> Row:
 def names_one_address(rule: Rule, request: Request) -> bool:
     """Not a listener on every interface; stands among the tests of entries that may not grant one."""
     return not is_wildcard(request)
+
+
+def is_covered(rule: Rule, request: Request) -> bool:
+    """Not a start without the guard; stands among the tests of rules that may not grant one."""
+    return not request.uncovered

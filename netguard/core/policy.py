@@ -73,6 +73,7 @@ class Rule:
     proto:    () or some of "tcp", "udp", "unix".
     direct:   the address was never looked up.
     program:  names (no slash) or paths; a trailing or inner "*" is a glob. args: globs over the joined arguments.
+    unguarded: the programs it names may also start without the guard, or with code of their own before it.
     origin:   ((facet, glob), …) with facet in package, module, file, function; all must match.
     user, process: globs over the user's name, the asking process's program.  tags: ((key, glob), …), all must match.
     limits:   charged after the rule matched.
@@ -81,7 +82,7 @@ class Rule:
 
     __slots__ = (
         "args", "audit", "because", "direct", "index", "kinds", "limits", "name", "origin", "private",
-        "process", "program", "proto", "tags", "to", "user", "verdict", "where",
+        "process", "program", "proto", "tags", "to", "unguarded", "user", "verdict", "where",
     )  # fmt: skip
 
     def __init__(
@@ -98,6 +99,7 @@ class Rule:
         direct: bool = False,
         program: tuple[str, ...] = (),
         args: tuple[str, ...] = (),
+        unguarded: bool = False,
         origin: tuple[tuple[str, str], ...] = (),
         user: tuple[str, ...] = (),
         process: tuple[str, ...] = (),
@@ -117,6 +119,7 @@ class Rule:
         self.direct = direct
         self.program = program
         self.args = args
+        self.unguarded = unguarded
         self.origin = origin
         self.user = user
         self.process = process

@@ -1,4 +1,4 @@
-"""What a rule's `to` asks of a destination: the questions that `decide`'s index and `explain`'s walk both put.
+"""What a rule asks of a destination and of a start: the questions that `decide`'s index and `explain`'s walk both put.
 
 Each is a plain yes or no on values; where it is asked, and in which order, is theirs.
 """
@@ -77,6 +77,14 @@ def shielded(name: str, address: Address | None) -> bool:
         return False
     inside = special(address)
     return inside != "" and not (inside == "loopback" and is_localhost(name))
+
+
+def wants_guard(rule: Rule) -> bool:
+    """Whether the rule lets programs through by name, and so means them as they are: guarded, without others' code.
+
+    A rule that names none lets through all there is, and a denial denies all the more.
+    """
+    return grants(rule) and bool(rule.program) and not rule.unguarded
 
 
 def is_own(request: Request) -> bool:

@@ -45,13 +45,16 @@ class Request:
     path:     unix socket ("/path" or "@abstract"), file path, or native library path.
     program:  exec: the program as given; `resolved` the path that would run, "" if not found.
     argv:     exec: the arguments, the program's own name first.
+    python:   exec: what starts is a Python, by its name or its script's first line.
+    uncovered: exec: why what starts will not be guarded, or brings code of its own before the guard: "-I",
+              "LD_PRELOAD"; "" otherwise, also for a program that is no Python.
     own:      the destination is a socket this run itself listens on, as the kernel says.
     user, tags, process: what the supervisor knows; never what the guest says.
     """
 
     __slots__ = (
         "address", "argv", "code", "event", "host", "kind", "names", "own", "path", "port",
-        "process", "program", "proto", "resolved", "tags", "user",
+        "process", "program", "proto", "python", "resolved", "tags", "uncovered", "user",
     )  # fmt: skip
 
     def __init__(
@@ -68,6 +71,8 @@ class Request:
         program: str = "",
         resolved: str = "",
         argv: tuple[str, ...] = (),
+        python: bool = False,
+        uncovered: str = "",
         own: bool = False,
         code: Code = NO_CODE,
         user: str = "",
@@ -85,6 +90,8 @@ class Request:
         self.program = program
         self.resolved = resolved
         self.argv = argv
+        self.python = python
+        self.uncovered = uncovered
         self.own = own
         self.code = code
         self.user = user

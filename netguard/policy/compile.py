@@ -104,6 +104,16 @@ def private_flag(node: Node, targets: tuple[Target, ...] | None) -> bool:
     return found
 
 
+def unguarded_flag(node: Node, verdict: str, keys: Pairs) -> bool:
+    """`unguarded`, which says something about programs that are let through by name."""
+    found = flag(node, "'unguarded'")
+    if verdict == DENY:
+        raise wrong(node, "'unguarded' does not apply to deny: a denial holds for every start of the program")
+    if "program" not in keys:
+        raise wrong(node, "'unguarded' is about programs in `program`, and there is none; without it all may start so")
+    return found
+
+
 def protocols(node: Node) -> tuple[str, ...]:
     return tuple(dict.fromkeys([choice(item, "'proto'", PROTOS) for item in items(node, "'proto'")]))
 
@@ -243,6 +253,7 @@ def build_rule(node: Node, scope: Scope) -> Rule:
         direct="direct" in keys and flag(keys["direct"][1], "'direct'"),
         program=several("program"),
         args=several("args"),
+        unguarded="unguarded" in keys and unguarded_flag(keys["unguarded"][1], verdict, keys),
         origin=origins(keys["from"][1]) if "from" in keys else (),
         user=several("user"),
         process=several("process"),

@@ -2,12 +2,13 @@
 
     dns NAME [at ADDRESS]                      connect [tcp|udp] HOST:PORT [at ADDRESS]
     listen [tcp|udp] HOST:PORT                 connect unix:/path          listen unix:@name
-    http [METHOD] URL [at ADDRESS]             exec PROGRAM ARGUMENT…
+    http [METHOD] URL [at ADDRESS]             exec [NAME=VALUE…] PROGRAM ARGUMENT…
     native PATH                                file PATH
     audit:EVENT
 
-`at` says which address the name has, where a rule asks for it. Before all of it may stand in brackets what is known
-about who asks: [user=ci process=/usr/bin/python3 tags.job=7 from.package=requests own].
+Before a program may stand variables that bring code along. `at` says which address the name has, where a rule asks for
+it. Before all of it may stand in brackets what is known about who asks:
+[user=ci process=/usr/bin/python3 tags.job=7 from.package=requests own].
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from __future__ import annotations
 import os
 
 from netguard.core.address import parse_host, parse_ip
+from netguard.core.carriers import CARRIERS, brings
+from netguard.core.interpreter import is_python, uncovering_option
 from netguard.core.request import KINDS, Code, Request
 from netguard.errors import PolicyError
 from netguard.policy.node import TEXT, Node, Source, meant, wrong
@@ -78,9 +81,19 @@ def read_http(words: list[str]) -> dict[str, object]:
 
 
 def read_exec(words: list[str]) -> dict[str, object]:
+    carried = []
+    while words and "=" in words[0]:
+        name, _, value = words[0].partition("=")
+        if name not in CARRIERS:
+            raise BadTarget(f"'{name}' brings no code along{meant(name, CARRIERS)}")
+        carried += [name] if brings(name, value) else []
+        words = words[1:]
     if not words:
         raise BadTarget("a program is missing: exec PROGRAM ARGUMENT…")
-    return {"program": words[0], "resolved": words[0] if "/" in words[0] else "", "argv": tuple(words)}
+    path = words[0] if "/" in words[0] else ""
+    python = is_python(words[0], "")
+    uncovered = ", ".join([reason for reason in [uncovering_option(words[1:]) if python else "", *carried] if reason])
+    return {"program": words[0], "resolved": path, "argv": tuple(words), "python": python, "uncovered": uncovered}
 
 
 def read_path(words: list[str]) -> dict[str, object]:

@@ -67,7 +67,9 @@ Every file's tests run at `netguard check` and before every run, against that fi
 {grammar}
 ```
 
-`at` says which address the name has. What is known of who asks may stand in brackets before it:
+`at` says which address the name has. Before a program may stand variables that bring code along, as in
+`exec LD_PRELOAD=/tmp/x.so git push`; what they and a Python's own options (`exec python3 -I x.py`) come to is in
+`unguarded` above. What is known of who asks may stand in brackets before it:
 `[user=ci process=/usr/bin/python3 tags.job=7 from.package=requests own]`; `own` says that the destination is a socket
 which the run itself listens on.
 """

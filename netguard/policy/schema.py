@@ -94,6 +94,13 @@ RULE_KEYS = table(
         "Programs, `*` standing for anything. Without a slash: the base name of the path as given or as resolved.",
         ("exec",),
     ),
+    Key(
+        "unguarded",
+        "true or false",
+        "The named programs may also start where the guard does not cover them: a Python that is told to ignore it "
+        "(`-I`, `-E`, `-S`), or any program with code brought along in its environment (`LD_PRELOAD`).",
+        ("exec",),
+    ),
     Key("args", "text or a list of texts", "The arguments joined by spaces, `*` standing for anything.", ("exec",)),
     Key("from", "a mapping", "The code that asks, as the guest itself says.", ALL),
     Key("user", "text or a list of texts", "The user that the asking process runs as.", ALL),

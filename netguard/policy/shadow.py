@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from netguard.core.facets import FACETS
 from netguard.core.policy import DENY, HOST, NET, SUFFIX, UNIX, Rule, Target
-from netguard.core.reach import net_of
+from netguard.core.reach import net_of, wants_guard
 from netguard.policy.target import BITS
 
 #: An entry of `to` beyond this many is not indexed, and an earlier rule beyond this many with the same entry is not
@@ -70,6 +70,8 @@ class Wide:
         """CERTAIN if the later rule can never match, PUBLIC_ONLY if it can for private addresses only, else ""."""
         if not self.spoken >= later.spoken or not self.asks <= later.asks:
             return ""
+        if wants_guard(self.rule) and not wants_guard(later.rule):
+            return ""  # starts that the guard does not cover are left to the later one
         if self.rule.to is None or later.rule.to is None:
             return CERTAIN if self.rule.to is None else ""
         hows = {self.cover_entry(later.rule, target) for target in later.rule.to}

@@ -14,6 +14,7 @@ from ..denied import Denied, denied
 from . import credentials, origin
 from .arguments import READERS, Hostile
 from .asker import OPENING, Lost
+from .environment import Environment
 from .table import RUNNING, SELF_TEST
 
 TYPE_CHECKING = False
@@ -39,11 +40,13 @@ _STARTS = ("_posixsubprocess.fork_exec", "os.posix_spawn")
 class Witness:
     """What the hook needs: the table for this run, the channel, and what it may remember."""
 
-    __slots__ = ("channel", "known", "rows", "udp")
+    __slots__ = ("channel", "environment", "known", "rows", "udp")
 
-    def __init__(self, channel: Asker, table: dict[str, tuple[str, str]]) -> None:
+    def __init__(self, channel: Asker, environment: Environment, table: dict[str, tuple[str, str]]) -> None:
         self.channel = channel
-        self.rows: dict[str, Row] = {event: (kind, READERS[reader]) for event, (kind, reader) in table.items()}
+        self.environment = environment
+        readers = {**READERS, "variable": environment.heard}
+        self.rows: dict[str, Row] = {event: (kind, readers[reader]) for event, (kind, reader) in table.items()}
         self.udp: dict[tuple[str, str], float] = {}
         self.known: set[str] = set()
 
@@ -55,7 +58,11 @@ class Witness:
         try:
             act = read(event, args)
             if act is not None:
-                self.judge(kind, event, act)
+                if event == "os.putenv" and act[3]:
+                    kind = "native"  # the variable names code that is loaded into this process
+                self.judge(kind, event, self.environment.told(act, args) if kind == "exec" else act)
+            if event == "os.putenv" or event == "os.unsetenv":
+                self.environment.changed(args)
         except OSError:
             raise  # Denied, or what C would have raised next: a closed socket, a program that is not there
         except Hostile as error:

@@ -14,6 +14,7 @@ from posix import X_OK, access, getcwdb, stat
 
 from . import exact
 from .arguments import NOWHERE
+from .environment import Environment, Hold
 from .hook import Witness
 
 TYPE_CHECKING = False
@@ -39,15 +40,19 @@ def wrap_fork_exec(witness: Witness, original: Callable[..., object]) -> Callabl
     The child tries the programs in its own folder, after `preexec_fn`. It gets one, by a path that means the same
     there.
     """
+    environment = witness.environment
 
     def fork_exec(argv: object, programs: object, *rest: object) -> object:
-        argv = exact.paths(argv)
-        cwd = rest[2] if len(rest) > 2 else None
-        stays = cwd is None and not any([callable(value) for value in rest])  # the one callable is preexec_fn
+        if len(rest) < 4:
+            return original(argv, programs, *rest)  # for C to refuse: there are many more
+        close, fds, cwd, env, *more = rest
+        argv, env = exact.paths(argv), environment.entries(env)
+        stays = cwd is None and not any([callable(value) for value in more])  # the one callable is preexec_fn
         program = choose(exact.paths(programs), None if cwd is None else exact.system(cwd), stays)
-        if not _FORK_EXEC_HAS_EVENT:
-            witness.saw("_posixsubprocess.fork_exec", ((program,), argv, None))
-        return original(argv, (program,), *rest)
+        with Hold(environment, env):
+            if not _FORK_EXEC_HAS_EVENT:
+                witness.saw("_posixsubprocess.fork_exec", ((program,), argv, env))
+            return original(argv, (program,), close, environment.passed(fds), cwd, env, *more)
 
     return fork_exec
 
@@ -87,11 +92,12 @@ def _state(path: bytes) -> bytes | None:
     return None if mode & S_IFMT == S_IFREG and access(path, X_OK) else path
 
 
-def wrap_spawn(name: str, original: Callable[..., object]) -> Callable[..., object]:
+def wrap_spawn(name: str, original: Callable[..., object], environment: Environment) -> Callable[..., object]:
     """Returns `posix_spawn` or `execve`: (path, argv, env, …)."""
 
     def spawn(path: object, argv: object, env: object, **options: object) -> object:
-        return original(exact.name(path), exact.items(argv), environment(env), **options)
+        with Hold(environment, env):  # from 3.13 on it may be None
+            return original(exact.name(path), exact.items(argv), environment.mapping(env), **options)
 
     spawn.__name__ = spawn.__qualname__ = name
     return spawn
@@ -109,11 +115,12 @@ def wrap_spawnp(spawn: Callable[..., object]) -> Callable[..., object]:
     return posix_spawnp
 
 
-def wrap_execv(original: Callable[..., object]) -> Callable[..., object]:
+def wrap_execv(original: Callable[..., object], environment: Environment) -> Callable[..., object]:
     """Returns `execv(path, argv)`."""
 
     def execv(path: object, argv: object, /) -> object:
-        return original(exact.name(path), exact.items(argv))
+        with Hold(environment, None):
+            return original(exact.name(path), exact.items(argv))
 
     return execv
 
@@ -157,19 +164,11 @@ def _variable(name: bytes, default: bytes) -> bytes:
     return value if type(value) is bytes else default
 
 
-def environment(env: object) -> object:
-    """A mapping as an exact dict of bytes, read once as C reads it; what is none is for C to refuse."""
-    if not hasattr(env, "keys") or not hasattr(env, "values"):
-        return env
-    keys, values = list(env.keys()), list(env.values())
-    return {exact.system(key): exact.system(value) for key, value in zip(keys, values)}  # 3.9 has no `strict`
-
-
-def wrap_posix(module: ModuleType) -> dict[str, Callable[..., object]]:
+def wrap_posix(module: ModuleType, environment: Environment) -> dict[str, Callable[..., object]]:
     """Returns name -> function for what `posix` has of these and `os` has copied."""
     names = [name for name in ("posix_spawn", "execve") if hasattr(module, name)]
-    found = {name: wrap_spawn(name, getattr(module, name)) for name in names}
+    found = {name: wrap_spawn(name, getattr(module, name), environment) for name in names}
     if hasattr(module, "posix_spawnp"):
         found["posix_spawnp"] = wrap_spawnp(found["posix_spawn"])
-    found["execv"] = wrap_execv(module.execv)
+    found["execv"] = wrap_execv(module.execv, environment)
     return found

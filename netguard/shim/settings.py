@@ -128,4 +128,5 @@ SETTERS: dict[str, Callable[[Settings, str], None]] = {
     "CHANNEL": text_of("channel"),
     "PYTHONPATH": ignored,
     "PYTHONPYCACHEPREFIX": ignored,
+    "INSIDE": ignored,
 }

@@ -11,6 +11,7 @@ from posix import getcwd
 from ..core.wire import VERSION
 from ..denied import Denied
 from . import arguments, exact, finder, hook, names, programs, settings, sockets
+from .environment import Environment
 from .table import watched
 
 TYPE_CHECKING = False
@@ -21,11 +22,11 @@ if TYPE_CHECKING:
     from .asker import Asker
 
 
-def start(started: dict[bytes, bytes], element: str) -> None:
+def start(started: dict[bytes, bytes], folder: str) -> None:
     """Installs everything; the report comes last.
 
     started: the environment that this process was started with, and with which its children are to be.
-    element: the entry of `sys.path` by which the starter was found.
+    folder:  where the starter lies: with it on the path, children find it.
     """
     wanted = settings.read(started)
     argv = [part for part in map(exact.text, getattr(sys, "orig_argv", sys.argv)) if type(part) is str]
@@ -37,9 +38,11 @@ def start(started: dict[bytes, bytes], element: str) -> None:
         from .decider import decider  # not where a supervisor decides: it would only cost
 
         asker = decider(wanted, started, argv)
-    witness = hook.Witness(asker, watched(frozenset()))
+    environment = Environment(started, exact.system(folder))
+    witness = hook.Witness(asker, environment, watched(frozenset()))
     hook.install(witness, finder.install(changes(witness)).front)
     report(witness, argv)
+    environment.put_back()
 
 
 def report(witness: hook.Witness, argv: list[str]) -> None:
@@ -49,8 +52,9 @@ def report(witness: hook.Witness, argv: list[str]) -> None:
     if answer[0] != "allow":
         raise RuntimeError(f"this interpreter may not start: {answer[-1]}")
     # Events that rules name as `audit:NAME`; the hook looks them up in the same dict.
-    for event, row in watched(frozenset(answer[2:])).items():
-        witness.rows.setdefault(event, (row[0], arguments.READERS[row[1]]))
+    witness.environment.asked.update(answer[2:])
+    for event in answer[2:]:
+        witness.rows.setdefault(event, ("audit", arguments.bare))
 
 
 def address_of(text: str) -> str | bytes:
@@ -81,11 +85,17 @@ def changes(witness: hook.Witness) -> dict[str, Callable[[ModuleType], None]]:
         changed = sys.modules.get("_posixsubprocess")
         if changed is not None and hasattr(module, "_fork_exec"):
             module._fork_exec = changed.fork_exec  # type: ignore[attr-defined]
+        if witness.environment.log_fd >= 0:  # which `posix_spawn` has no way to spare when it closes all above 2
+            module._USE_POSIX_SPAWN = False  # type: ignore[attr-defined]
 
     def change_spawn(module: ModuleType) -> None:
-        for name, function in programs.wrap_posix(module).items():
+        environment = witness.environment
+        environment.settle(module)
+        environment.hide(module)
+        for name, function in {**programs.wrap_posix(module, environment), **environment.wrappers(module)}.items():
             _replace(module, name, function)
-            _replace(sys.modules["os"], name, function)
+            if hasattr(sys.modules["os"], name):
+                _replace(sys.modules["os"], name, function)
         _replace(sys.modules["os"], "_execvpe", programs.wrap_execvpe(sys.modules["os"]))
 
     def change_netguard(module: ModuleType) -> None:

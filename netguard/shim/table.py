@@ -53,6 +53,10 @@ WATCHED: dict[str, tuple[str, str]] = {
     "gc.get_objects": ("audit", "bare"),
     "gc.get_referrers": ("audit", "bare"),
     "sqlite3.enable_load_extension": ("audit", "bare"),
+    # What asks for the guard in a child, in case somebody takes it away around the wrapped functions.
+    "os.putenv": ("audit", "variable"),
+    "os.unsetenv": ("audit", "variable"),
+    "os._clearenv": ("audit", "variable"),
 }
 
 _BELOW = "raised by Python code, which a guest can silence; the events of the connection below it decide"

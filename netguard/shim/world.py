@@ -1,17 +1,35 @@
 """What the file system and the kernel say about one question, in a guest that has no supervisor to look it up.
 
-It reads with the system's own calls, bound at start, and never opens a file by name: that would be an event of its own.
-What it says is what this process sees; a guest that gets hold of it can make it say anything.
+It reads with the system's own calls, bound at start. It opens no file by name but the program that is to start: that is
+an event of its own, which the hook lets go but for a program that is called like a credential file. What it says is
+what this process sees; a guest that gets hold of it can make it say anything.
 """
 
 from __future__ import annotations
 
 import _socket
 from _thread import get_native_id
-from posix import X_OK, access, dup, fstat, getcwd, getpid, getppid, getuid, readlink, stat
+from posix import (
+    O_CLOEXEC,
+    O_RDONLY,
+    X_OK,
+    access,
+    close,
+    dup,
+    fstat,
+    getcwd,
+    getpid,
+    getppid,
+    getuid,
+    read,
+    readlink,
+    stat,
+)
+from posix import open as open_file
 
 from ..core.acts import NO_FACTS, Facts, endpoint_of, host_of
 from ..core.address import parse_ip
+from ..core.interpreter import HEAD_BYTES, is_python, options_of
 from ..core.leases import Leases
 from ..core.process import Process
 from ..record.line import brief
@@ -71,7 +89,7 @@ class World:
             name, number = endpoint_of(question)
             return self.at(host_of(name)[1], "tcp", "" if number is None else str(number), now)
         if kind == "exec":
-            return Facts(resolved=program_at(program))
+            return program_at(program, question.argv)
         return Facts(path=real_path(path)) if path else NO_FACTS
 
     def at(self, address: tuple[int, int] | None, proto: str, port: str, now: float) -> Facts:
@@ -140,13 +158,31 @@ def place(path: str) -> object:
     return status.st_dev, status.st_ino
 
 
-def program_at(path: str) -> str:
-    """The real path of what would run, "" when nothing is there."""
+def program_at(path: str, argv: tuple[str, ...]) -> Facts:
+    """The real path of what would run, and what of its arguments a Python would read; nothing is there: neither."""
     try:
         mode = stat(path).st_mode
     except (OSError, ValueError):
-        return ""
-    return real_path(path) if mode & S_IFMT == S_IFREG and access(path, X_OK) else ""
+        return NO_FACTS
+    if mode & S_IFMT != S_IFREG or not access(path, X_OK):
+        return NO_FACTS
+    real = real_path(path)
+    head = b"" if is_python(path, real) else head_of(path)
+    return Facts(resolved=real, options=options_of(path, real, head, argv, real_path))
+
+
+def head_of(path: str) -> bytes:
+    """The beginning of a program's file; b"" where it may not be read."""
+    try:
+        fd = open_file(path, O_RDONLY | O_CLOEXEC)
+    except OSError:
+        return b""
+    try:
+        return read(fd, HEAD_BYTES)
+    except OSError:
+        return b""
+    finally:
+        close(fd)
 
 
 def real_path(path: str) -> str:

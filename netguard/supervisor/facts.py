@@ -10,6 +10,7 @@ from netguard.core.leases import Leases
 from netguard.core.process import Process
 from netguard.core.question import Question
 from netguard.supervisor.listening import Listening
+from netguard.supervisor.target import interpreter_flags
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,7 +37,8 @@ class World:
         facts = self._look(question, process, now)
         if self.outer is None:
             return facts
-        facts = Facts(facts.address, facts.names, facts.own, facts.path, facts.resolved)  # NO_FACTS is everybody's
+        # NO_FACTS is everybody's.
+        facts = Facts(facts.address, facts.names, facts.own, facts.path, facts.resolved, facts.options)
         facts.outer = self.outer(question)
         return facts
 
@@ -52,7 +54,7 @@ class World:
             name, number = endpoint_of(question)
             return self._at(process.pid, host_of(name)[1], "tcp", number, now)
         if kind == "exec":
-            return Facts(resolved=self._program(program, process))
+            return self._program(program, question.argv, process)
         return Facts(path=real_path(path)) if path.startswith("/") else Facts(path=path) if path else NO_FACTS
 
     def _at(self, pid: int, address: tuple[int, int] | None, proto: str, port: int | None, now: float) -> Facts:
@@ -67,14 +69,15 @@ class World:
         real = real_path(path) if path and not path.startswith("@") else path
         return Facts(path=real, own=self.asks_own and self.listening.owns_path(pid, real))
 
-    def _program(self, program: str, process: Process) -> str:
-        """The real path of what would run, "" when nothing is there."""
+    def _program(self, program: str, argv: tuple[str, ...], process: Process) -> Facts:
+        """The real path of what would run, and what of its arguments a Python would read; nothing is there: neither."""
         folders = self.search.split(os.pathsep) if "/" not in program else [folder_of(process)]
         for folder in folders:
             path = os.path.join(folder, program)
             if os.path.isfile(path) and os.access(path, os.X_OK):
-                return real_path(path)
-        return ""
+                real = real_path(path)
+                return Facts(resolved=real, options=interpreter_flags(path, real, argv))
+        return NO_FACTS
 
 
 def folder_of(process: Process) -> str:

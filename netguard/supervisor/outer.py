@@ -63,13 +63,22 @@ def _native(question: Question) -> Event:
     return ("ctypes.dlopen", (path,)) if path else ("ctypes.dlsym", (None, symbol))
 
 
+def _exec(question: Question) -> Event:
+    carried: dict[bytes, bytes] = {name.encode(): CARRIED for name in question.fields[5].split()}
+    env = {b"NETGUARD_INSIDE": b"1", b"NETGUARD_CHANNEL": b"inner", **carried} if carried else None
+    return "os.exec", (question.fields[6], list(question.argv), env)
+
+
+#: Stands for the value of each variable that brings code along: enough that it does.
+CARRIED = b"::."
+
 #: The event that says each kind of act.
 EVENTS: dict[str, Callable[[Question], Event]] = {
     "connect": _endpoint("socket.connect"),
     "listen": _endpoint("socket.bind"),
     "dns": lambda question: ("socket.gethostbyname", (question.fields[3].encode("idna"),)),
     "http": _http,
-    "exec": lambda question: ("os.exec", (question.fields[6], list(question.argv), None)),
+    "exec": _exec,
     "native": _native,
     "file": lambda question: ("open", (question.fields[5], "r", 0)),
     "audit": lambda question: (question.fields[1], question.argv),

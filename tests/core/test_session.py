@@ -249,7 +249,7 @@ def test_listening_is_decided_on_its_address() -> None:
     )
 
 
-EXEC = {"program": "curl", "argv": ["curl", "-s"]}
+EXEC = {"program": "curl", "argv": ["curl", "-s"], "shim": "off: not Python"}
 
 
 @pytest.mark.parametrize(
@@ -264,6 +264,42 @@ def test_program_is_shown_as_given_and_as_found(resolved: str, described: dict[s
         book.ask("exec", "os.exec", program="curl", argv=("curl", "-s"), facts=facts),
         record("exec", "log", "rule-0", RULE, "os.exec", exec=described), reply("log"),
     )  # fmt: skip
+
+
+#: what a Python reads as its options (None: no Python), the variables that the shim names -> what the line says.
+COVERED: list[tuple[tuple[str, ...] | None, str, str]] = [
+    (None, "", "off: not Python"),
+    (None, "LD_PRELOAD", "off: LD_PRELOAD"),
+    ((), "", "on"),
+    (("x.py", "-I"), "", "on"),
+    (("-I", "x.py"), "", "off: -I"),
+    (("-W", "error::mine.Warning", "x.py"), "", "off: -W"),
+    (("-S",), "LD_PRELOAD PYTHONHOME", "off: -S, LD_PRELOAD, PYTHONHOME"),
+]
+
+
+@pytest.mark.parametrize(("options", "carried", "shim"), COVERED)
+def test_start_is_shown_as_covered_or_not(options: tuple[str, ...] | None, carried: str, shim: str) -> None:
+    book = Playbook(policy("log exec"))
+    told = book.ask("exec", "os.exec", path=carried, program="p", argv=("p",), facts=Facts(options=options))
+    described = {"program": "p", "argv": ["p"], "shim": shim}
+    book.plays(told, record("exec", "log", "rule-0", RULE, "os.exec", exec=described), reply("log"))
+
+
+def test_start_without_the_guard_is_denied_with_what_would_grant_it() -> None:
+    book = Playbook(policy(("allow exec", {"program": ("p",)})))
+    facts = Facts(options=("-I",))
+    why = "rule rule-0 grants it under the guard only, not with -I (unguarded: true would)"
+    told = book.ask("exec", "os.exec", program="p", argv=("p", "-I"), facts=facts)
+    described = {"program": "p", "argv": ["p", "-I"], "shim": "off: -I"}
+    line = record("exec", "deny", "default", why, "os.exec", exec=described)
+    book.plays(told, line, ("say",), reply("deny", "default", why))
+
+
+def test_variable_that_the_shim_never_names_is_not_believed() -> None:
+    book = Playbook(policy("allow exec"))
+    commands = book.ask("exec", "os.exec", path="HOME", program="p", argv=("p",))
+    assert commands[0].line["rule"] == "hostile-argument"
 
 
 @pytest.mark.parametrize(

@@ -71,6 +71,12 @@ def test_facets_are_read() -> None:
     assert (rule.name, rule.because, rule.where, rule.verdict) == ("a name", "two words", "rules.yaml:1", "log")
 
 
+def test_program_that_may_be_without_the_guard_is_said_so() -> None:
+    assert compiled("allow: exec, program: sh, unguarded: true").unguarded is True
+    assert compiled("allow: exec, program: sh, unguarded: false").unguarded is False
+    assert compiled("allow: exec, program: sh").unguarded is False
+
+
 def test_program_facets_are_read() -> None:
     rule = compiled("deny: exec, program: [sh, /bin/b*], args: ['* -c *']")
     assert (rule.program, rule.args) == (("sh", "/bin/b*"), ("* -c *",))
@@ -131,6 +137,10 @@ REFUSED = [
     ("deny: any, to: a.example, private: 5", "must be true or false, not '5'"),
     ("deny: any, to: a.example, private: [true]", "must be true or false, not a list"),
     ("deny: any, proto: icmp", "'proto' cannot be 'icmp'; it can be tcp, udp, unix"),
+    ("deny: exec, program: sh, unguarded: true", "'unguarded' does not apply to deny"),
+    ("allow: exec, unguarded: true", "'unguarded' is about programs in `program`, and there is none"),
+    ("allow: exec, program: sh, unguarded: 1", "'unguarded' must be true or false spelled out, not '1'"),
+    ("allow: connect, unguarded: true", "'unguarded' does not apply to connect"),
     ("deny: exec, program: [sh, [x]]", "'program' must be text, not a list"),
     ("deny: any, from: {}", "'from' is empty"),
     ("deny: any, from: requests", "'from' must be a mapping"),

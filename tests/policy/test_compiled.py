@@ -53,6 +53,7 @@ RULE = some.builds(
     direct=some.booleans(),
     program=SEVERAL,
     args=SEVERAL,
+    unguarded=some.booleans(),
     origin=PAIRS,
     user=SEVERAL,
     process=SEVERAL,

@@ -39,6 +39,11 @@ ROWS = [
     ("deny: any, user: ci", "allow: dns, user: root", ""),
     ("deny: any", "allow: dns, user: root", CERTAIN),
     ("deny: exec, program: sh", "allow: exec", ""),
+    ("allow: exec, program: sh", "allow: exec, program: sh", CERTAIN),
+    ("allow: exec, program: sh", "allow: exec, program: sh, unguarded: true", ""),
+    ("allow: exec, program: sh", "deny: exec, program: sh", ""),
+    ("allow: exec, program: sh, unguarded: true", "deny: exec, program: sh", CERTAIN),
+    ("allow: exec", "allow: exec, program: sh, unguarded: true", CERTAIN),
     ("deny: exec", "allow: exec, program: sh", CERTAIN),
     ("allow: dns, limit: {lookups: 1/s}", "log: dns", CERTAIN),
     # names

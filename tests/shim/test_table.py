@@ -45,14 +45,21 @@ RAISERS: dict[str, tuple[str, str, str]] = {
     ),
     "gc.get_objects": ("gc.get_objects()", "audit", "gc.get_objects"),
     "gc.get_referrers": ("gc.get_referrers(base)", "audit", "gc.get_referrers"),
+    "os.putenv": ("fresh().putenv(b'NETGUARD_RUN', b'another')", "audit", "os.putenv"),
+    "os._clearenv": ("fresh()._clearenv()", "audit", "os._clearenv"),
+    "os.unsetenv": ("fresh().unsetenv(b'NETGUARD_RUN')", "audit", "os.unsetenv"),
 }  # fmt: skip
 
 PRELUDE = """\
-import _ctypes, ctypes, gc, multiprocessing.util, os, socket, sqlite3, subprocess, sys, urllib.request
+import _ctypes, _imp, ctypes, gc, multiprocessing.util, os, posix, socket, sqlite3, subprocess, sys, urllib.request
 from importlib.machinery import ExtensionFileLoader, ModuleSpec
 base = sqlite3.connect(":memory:")
 def udp():
     return socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+def fresh():
+    module = _imp.create_builtin(posix.__spec__)
+    _imp.exec_builtin(module)
+    return module
 def foreign(path):
     ExtensionFileLoader("strange", path).create_module(ModuleSpec("strange", None, origin=path))
 def run(code):
@@ -67,11 +74,12 @@ NEEDS = {
     "sqlite3.enable_load_extension": "enable_load_extension",
     "sqlite3.load_extension": "enable_load_extension",
     "sys.remote_exec": "remote_exec",
+    "os._clearenv": "_clearenv",
 }
 
 
 def test_every_row_has_a_reader_and_a_raiser() -> None:
-    assert {reader for _, reader in WATCHED.values()} <= set(READERS)
+    assert {reader for _, reader in WATCHED.values()} <= {*READERS, "variable"}  # which `Environment` has
     assert set(RAISERS) == set(WATCHED)
 
 
@@ -92,7 +100,7 @@ def test_every_watched_event_is_asked_about(interpreter: Interpreter, tmp_path: 
     for event, (code, kind, name) in RAISERS.items():
         # A row whose act this interpreter does not have raises nothing: `hasattr` in the guest decides.
         need = NEEDS.get(event)
-        guard = f"if hasattr(base, {need!r}) or hasattr(sys, {need!r}): " if need else ""
+        guard = f"if hasattr(base, {need!r}) or hasattr(sys, {need!r}) or hasattr(posix, {need!r}): " if need else ""
         lines.append(f"{guard}run({code!r})")
         expected.append((kind, name, bool(need)))
     run = guarded(tmp_path, "\n".join(lines), interpreter, rules=LOG)
@@ -134,28 +142,27 @@ _winapi.OpenProcess _winapi.TerminateProcess array.__new__ builtins.breakpoint b
 builtins.input/result code.__new__ compile cpython.PyConfig_Set cpython.PyInterpreterState_Clear
 cpython.PyInterpreterState_New cpython._PySys_ClearAuditHooks cpython.remote_debugger_script cpython.run_command
 cpython.run_file cpython.run_interactivehook cpython.run_module cpython.run_startup cpython.run_stdin
-ctypes.PyObj_FromPtr ctypes.addressof ctypes.call_function ctypes.cdata ctypes.cdata/buffer
-ctypes.create_string_buffer ctypes.create_unicode_buffer ctypes.dlopen ctypes.dlsym ctypes.dlsym/handle
-ctypes.get_errno ctypes.get_last_error ctypes.memoryview_at ctypes.seh_exception ctypes.set_errno
-ctypes.set_exception ctypes.set_last_error ctypes.string_at ctypes.wstring_at ensurepip.bootstrap exec fcntl.fcntl
-fcntl.flock fcntl.ioctl fcntl.lockf ftplib.connect ftplib.sendcmd function.__new__ gc.get_objects gc.get_referents
-gc.get_referrers glob.glob glob.glob/2 http.client.connect http.client.send imaplib.open imaplib.send import
-marshal.dumps marshal.load marshal.loads mmap.__new__ msvcrt.get_osfhandle msvcrt.locking msvcrt.open_osfhandle
-object.__delattr__ object.__getattr__ object.__setattr__ open os.add_dll_directory os.chdir os.chflags os.chmod
-os.chown os.exec os.fork os.forkpty os.fwalk os.getxattr os.kill os.killpg os.link os.listdir os.listdrives
-os.listmounts os.listvolumes os.listxattr os.lockf os.mkdir os.posix_spawn os.putenv os.remove os.removexattr
-os.rename os.rmdir os.scandir os.setxattr os.spawn os.startfile os.startfile/2 os.symlink os.system os.truncate
-os.unsetenv os.utime os.walk pathlib.Path.glob pathlib.Path.rglob pdb.Pdb pickle.find_class poplib.connect
-poplib.putline pty.spawn resource.prlimit resource.setrlimit setopencodehook shutil.chown shutil.copyfile
-shutil.copymode shutil.copystat shutil.copytree shutil.make_archive shutil.move shutil.rmtree shutil.unpack_archive
-signal.pthread_kill smtplib.connect smtplib.send socket.__new__ socket.bind socket.connect socket.getaddrinfo
-socket.gethostbyaddr socket.gethostbyname socket.gethostname socket.getnameinfo socket.getservbyname
-socket.getservbyport socket.sendmsg socket.sendto socket.sethostname sqlite3.connect sqlite3.connect/handle
-sqlite3.enable_load_extension sqlite3.load_extension subprocess.Popen sys._current_exceptions sys._current_frames
-sys._getframe sys._getframemodulename sys.addaudithook sys.excepthook sys.monitoring.register_callback
-sys.remote_exec sys.set_asyncgen_hooks_finalizer sys.set_asyncgen_hooks_firstiter sys.setprofile sys.settrace
-sys.unraisablehook syslog.closelog syslog.openlog syslog.setlogmask syslog.syslog telnetlib.Telnet.open
-telnetlib.Telnet.write tempfile.mkdtemp tempfile.mkstemp time.sleep urllib.Request webbrowser.open
+ctypes.PyObj_FromPtr ctypes.addressof ctypes.call_function ctypes.cdata ctypes.cdata/buffer ctypes.create_string_buffer
+ctypes.create_unicode_buffer ctypes.dlopen ctypes.dlsym ctypes.dlsym/handle ctypes.get_errno ctypes.get_last_error
+ctypes.memoryview_at ctypes.seh_exception ctypes.set_errno ctypes.set_exception ctypes.set_last_error ctypes.string_at
+ctypes.wstring_at ensurepip.bootstrap exec fcntl.fcntl fcntl.flock fcntl.ioctl fcntl.lockf ftplib.connect ftplib.sendcmd
+function.__new__ gc.get_objects gc.get_referents gc.get_referrers glob.glob glob.glob/2 http.client.connect
+http.client.send imaplib.open imaplib.send import marshal.dumps marshal.load marshal.loads mmap.__new__
+msvcrt.get_osfhandle msvcrt.locking msvcrt.open_osfhandle object.__delattr__ object.__getattr__ object.__setattr__ open
+os.add_dll_directory os.chdir os.chflags os.chmod os.chown os.exec os.fork os.forkpty os.fwalk os.getxattr os.kill
+os.killpg os.link os.listdir os.listdrives os.listmounts os.listvolumes os.listxattr os.lockf os._clearenv os.mkdir
+os.posix_spawn os.putenv os.remove os.removexattr os.rename os.rmdir os.scandir os.setxattr os.spawn os.startfile
+os.startfile/2 os.symlink os.system os.truncate os.unsetenv os.utime os.walk pathlib.Path.glob pathlib.Path.rglob
+pdb.Pdb pickle.find_class poplib.connect poplib.putline pty.spawn resource.prlimit resource.setrlimit setopencodehook
+shutil.chown shutil.copyfile shutil.copymode shutil.copystat shutil.copytree shutil.make_archive shutil.move
+shutil.rmtree shutil.unpack_archive signal.pthread_kill smtplib.connect smtplib.send socket.__new__ socket.bind
+socket.connect socket.getaddrinfo socket.gethostbyaddr socket.gethostbyname socket.gethostname socket.getnameinfo
+socket.getservbyname socket.getservbyport socket.sendmsg socket.sendto socket.sethostname sqlite3.connect
+sqlite3.connect/handle sqlite3.enable_load_extension sqlite3.load_extension subprocess.Popen sys._current_exceptions
+sys._current_frames sys._getframe sys._getframemodulename sys.addaudithook sys.excepthook
+sys.monitoring.register_callback sys.remote_exec sys.set_asyncgen_hooks_finalizer sys.set_asyncgen_hooks_firstiter
+sys.setprofile sys.settrace sys.unraisablehook syslog.closelog syslog.openlog syslog.setlogmask syslog.syslog
+telnetlib.Telnet.open telnetlib.Telnet.write tempfile.mkdtemp tempfile.mkstemp time.sleep urllib.Request webbrowser.open
 winreg.ConnectRegistry winreg.CreateKey winreg.OpenKey
 """.split()
 
@@ -165,8 +172,8 @@ IRRELEVANT = (
     "_winapi.", "array.", "builtins.", "cpython.run_", "cpython.Py", "cpython._Py", "ctypes.get_last_error",
     "ctypes.set_last_error", "ctypes.seh_exception", "ctypes.set_exception", "ensurepip.", "fcntl.", "glob.", "mmap.",
     "msvcrt.", "os.add_dll_directory", "os.ch", "os.fwalk", "os.getxattr", "os.kill", "os.link", "os.list", "os.lockf",
-    "os.mkdir", "os.putenv", "os.remove", "os.rename", "os.rmdir", "os.scandir", "os.setxattr", "os.symlink",
-    "os.truncate", "os.unsetenv", "os.utime", "os.walk", "pathlib.", "pdb.", "pickle.", "resource.", "setopencodehook",
+    "os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.scandir", "os.setxattr", "os.symlink",
+    "os.truncate", "os.utime", "os.walk", "pathlib.", "pdb.", "pickle.", "resource.", "setopencodehook",
     "shutil.", "signal.", "sqlite3.connect", "sys.excepthook", "sys.set_asyncgen", "sys.unraisablehook", "syslog.",
     "tempfile.", "time.", "winreg.",
 )  # fmt: skip

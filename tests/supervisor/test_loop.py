@@ -52,10 +52,18 @@ def test_whoever_does_not_open_as_the_shim_does_is_cut_off(tmp_path: Path, openi
     assert (line["event"], line["why"]) == ("channel.malformed", why)
 
 
+#: Prints where the supervisor listens, which the guest's own view of its environment does not show, and waits.
+CHANNEL = """
+text = open("/proc/self/environ").read()
+print(text.partition("NETGUARD_CHANNEL=")[2].partition("\\0")[0], flush=True)
+input()
+"""
+
+
 def test_process_of_another_run_is_not_heard(tmp_path: Path) -> None:
     """With its own run's name it knocks at the wrong door."""
     (tmp_path / "inner").mkdir()
-    with running(tmp_path, ["-c", "import os; print(os.environ['NETGUARD_CHANNEL'], flush=True); input()"]) as other:
+    with running(tmp_path, ["-c", CHANNEL]) as other:
         channel = other.process.stdout.readline().strip()
         ran(tmp_path / "inner", f"ADDRESS = '\\0' + {channel[1:]!r}\nassert Line().ask() is None")
         other.process.communicate("\n", timeout=30)
@@ -74,8 +82,7 @@ AS_NOBODY = [
 @pytest.mark.parametrize("user", [0, 65_534])
 def test_process_of_another_user_is_not_heard(tmp_path: Path, user: int) -> None:
     """The kernel says who calls. Where the supervisor is root, the run's name still has to be known."""
-    guest = "import os; print(os.environ['NETGUARD_CHANNEL'], flush=True); input()"
-    with running(tmp_path, ["-c", guest], prefix=AS_NOBODY if user else []) as run:
+    with running(tmp_path, ["-c", CHANNEL], prefix=AS_NOBODY if user else []) as run:
         channel = run.process.stdout.readline().strip()
         assert channel, run.process.stderr.read()
         knock = f"""

@@ -35,6 +35,7 @@ print(heard, repr(said))
 """
 
 SOCKET = "socket"
+CARRIES = {b"NETGUARD_INSIDE": b"1", b"NETGUARD_CHANNEL": b"inner", b"LD_PRELOAD": b"::."}
 ACTS = [
     (("connect", "tcp", "127.0.0.1", "80"), ("socket.connect", SOCKET, ("127.0.0.1", 80))),
     (("connect", "udp", "::1", "53"), ("socket.connect", SOCKET, ("::1", 53))),
@@ -45,6 +46,7 @@ ACTS = [
     (("http", "", "", "3", "http://a.test/", "POST"), ("urllib.Request", "http://a.test/", b"\0\0\0", {}, "POST")),
     (("http", "", "", "", "http://a.test/", "GET"), ("urllib.Request", "http://a.test/", "NoneType", {}, "GET")),
     (("exec", "", "", "", "", "/bin/x", "x", "-y"), ("os.exec", "/bin/x", ["x", "-y"], "NoneType")),
+    (("exec", "", "", "", "LD_PRELOAD", "/bin/x", "x"), ("os.exec", "/bin/x", ["x"], CARRIES)),
     (("native", "", "", "", "/lib/x.so"), ("ctypes.dlopen", "/lib/x.so")),
     (("native", "", "", "", "", "connect"), ("ctypes.dlsym", "NoneType", "connect")),
     (("file", "", "", "", "/home/ci/.netrc"), ("open", "/home/ci/.netrc", "r", 0)),

@@ -33,8 +33,10 @@ def listen(ip: str, port: int, verdict: str = "log", **keys: object) -> Record:
     return line("listen", verdict, dst={"ip": ip, "port": port, "proto": "tcp"}, **keys)
 
 
-def started(*argv: str, verdict: str = "log", program: str = "", **keys: object) -> Record:
-    return line("exec", verdict, exec={"program": program or argv[0], "argv": list(argv), "cwd": "/job"}, **keys)
+def started(*argv: str, verdict: str = "log", program: str = "", shim: str = "", **keys: object) -> Record:
+    covered = {"shim": shim} if shim else {}
+    described = {"program": program or argv[0], "argv": list(argv), "cwd": "/job", **covered}
+    return line("exec", verdict, exec=described, **keys)
 
 
 COVERAGE = {"v": 1, "seq": 0, "kind": "coverage", "layers": ["hook"]}

@@ -225,6 +225,14 @@ def test_an_address_whose_name_was_asked_for_is_granted(tmp_path: Path) -> None:
     assert decide(policy, Request("dns", address=parse_ip("93.184.216.34"))).verdict == "allow"
 
 
+def test_program_without_the_guard_is_granted_as_such(tmp_path: Path) -> None:
+    """And no more: the same program under the guard is a start of its own."""
+    records = [started("python3", "-I", shim="off: -I"), started("git", "push", shim="off: not Python")]
+    policy = loaded(suggest(records), tmp_path)
+    named = {rule.program: rule.unguarded for rule in policy.rules if rule.program}
+    assert named == {("git",): False, ("python3",): True}
+
+
 def test_a_run_that_did_nothing_gets_rules_that_allow_nothing(tmp_path: Path) -> None:
     assert verdict(loaded(suggest([]), tmp_path), dns("example.org")) == "deny"
 

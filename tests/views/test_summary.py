@@ -196,6 +196,25 @@ def test_native_code_is_named_by_what_is_known_of_it() -> None:
     assert all(word in text for word in ("/usr/lib/libc.so.6", " system ", "ctypes.dlsym", "gc.get_objects"))
 
 
+def test_programs_without_the_guard_are_counted_by_why() -> None:
+    """Those that were let through; what a denied one would have been matters to nobody."""
+    tally = Tally()
+    for shim in ("on", "off: not Python", "off: not Python", "off: -I", ""):
+        tally.add(started("x", shim=shim))
+    tally.add(started("x", shim="off: -S", verdict="deny"))
+    assert "started without the guard, so not seen: 2 not Python, 1 -I\n" in tally.render(80, False)
+    for number in range(20):
+        tally.add(started("x", shim=f"off: \x1b{number}"))
+    assert len(tally.outside) <= 10
+    assert "\x1b" not in tally.render(80, False)
+
+
+def test_run_without_such_programs_does_not_speak_of_them() -> None:
+    tally = Tally()
+    tally.add(started("python3", shim="on"))
+    assert "without the guard" not in tally.render(80, False)
+
+
 @pytest.mark.parametrize("kind", ["dns", "connect", "http", "listen", "exec", "file", "native"])
 def test_denial_of_what_could_not_be_read_is_a_denial(kind: str) -> None:
     """Its line describes nothing, because nothing in it could be trusted."""
