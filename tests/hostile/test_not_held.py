@@ -74,13 +74,39 @@ def test_listening_through_the_class_below_is_not_seen(tmp_path: Path) -> None:
     assert run.lines("listen") == []
 
 
-def test_environment_of_an_allowed_program_is_not_judged(tmp_path: Path) -> None:
-    """`LD_PRELOAD` and the like make an allowed program run other code; which program starts is all that is decided."""
+def test_what_other_languages_read_is_not_judged(tmp_path: Path) -> None:
+    """Only variables by which any program, or a Python, is made to run code are told with a start."""
     current = Interpreter(sys.version_info[:2], sys.executable)
-    code = "import subprocess\nsubprocess.run(['/usr/bin/env'], env={'LD_PRELOAD': '/nonexistent.so'}, stderr=-3)\n"
-    run = guarded(tmp_path, code, current, rules=f"{RULES}  - {{log: exec, program: env}}\n")
-    assert "LD_PRELOAD=/nonexistent.so" in run.stdout
-    assert run.lines("native") == []
+    (tmp_path / "evil.sh").write_text("echo ran\n")
+    code = f"import subprocess\nsubprocess.run(['/bin/bash', '-c', ':'], env={{'BASH_ENV': '{tmp_path}/evil.sh'}})\n"
+    run = guarded(tmp_path, code, current, rules=f"{RULES}  - {{log: exec, program: bash}}\n")
+    assert run.stdout == "ran\n"
+
+
+def test_library_beside_a_link_to_an_interpreter_runs_before_the_guard(tmp_path: Path) -> None:
+    """`pyvenv.cfg` names another standard library, and the real path of the link is an interpreter's."""
+    current = Interpreter(sys.version_info[:2], sys.executable)
+    code = """\
+        import encodings, inspect, os, subprocess, sys, sysconfig
+        library = os.path.join("evil/lib", os.path.basename(sysconfig.get_path("stdlib")))
+        for folder in (library, "evil/bin", "bin"):
+            os.makedirs(folder)
+        for name in os.listdir(sysconfig.get_path("stdlib")):
+            if name != "encodings":
+                os.symlink(os.path.join(sysconfig.get_path("stdlib"), name), os.path.join(library, name))
+        os.mkdir(library + "/encodings")
+        with open(library + "/encodings/__init__.py", "w") as file:
+            text = f"import posix\\nposix.write(1, b'ran ')\\n__path__.append({encodings.__path__[0]!r})\\n"
+            file.write(text + inspect.getsource(encodings))
+        for folder in ("bin", "evil/bin"):
+            os.symlink(os.path.realpath(sys.executable), folder + "/python3")
+        with open("pyvenv.cfg", "w") as file:
+            file.write(f"home = {os.getcwd()}/evil/bin\\n")
+        subprocess.run(["bin/python3", "-c", "print('guarded')"])
+    """
+    run = guarded(tmp_path, code, current, rules=f"{RULES}  - {{log: exec, program: 'python*'}}\n")
+    assert run.stdout == "ran guarded\n", run.stderr
+    assert [line["exec"]["shim"] for line in run.lines("exec")] == ["on"]
 
 
 def test_credential_file_by_another_name_is_not_seen(tmp_path: Path) -> None:
