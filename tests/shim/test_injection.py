@@ -175,7 +175,8 @@ def test_a_python_that_cannot_be_guarded_is_stopped(tmp_path: Path, version: str
     found = sorted(Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")).glob(f"versions/{version}.*/bin/python"))
     if not found:
         pytest.skip(f"no CPython {version} here")
-    run = run_injected([str(found[0]), "-c", "print('ran')"], tmp_path, RULES)
+    # Python 2 would put its compiled form right beside the starter.
+    run = run_injected([str(found[0]), "-B", "-c", "print('ran')"], tmp_path, RULES)
     assert (run.status, run.stdout) == (125, "")
     assert f"Python {version} has no hooks" in run.stderr
 
