@@ -15,6 +15,9 @@ import sys
 #: What the guard needs: audit hooks came with 3.8, and nobody tests that version any more.
 OLDEST = (3, 9)
 
+#: What decides, and where lines go: an installed guard's settings alone say that.
+SETTLED = frozenset([b"NETGUARD_" + name for name in (b"POLICY", b"POLICY_SHA256", b"LOG", b"LOG_FD", b"DRY_RUN")])
+
 #: Raised to hear whether this interpreter is guarded (netguard/shim/table.py).
 RUNNING = "netguard.running"
 
@@ -146,13 +149,17 @@ def _asks(environ):
 
 
 def _with_settings(started, path):
-    """The environment with what an installed guard is set to, where the environment does not ask by itself."""
-    if b"NETGUARD_CHANNEL" in started or b"NETGUARD_POLICY" in started:
+    """The environment with what an installed guard is set to.
+
+    Only a supervisor goes before that. A program's own variables do not: whoever starts one by a shell could choose
+    other rules for it. They may name the run that it belongs to.
+    """
+    if b"NETGUARD_CHANNEL" in started:
         return started
     with open(path, "rb") as file:
         lines = [line.partition(b"=")[::2] for line in file.read().splitlines() if line and not line.startswith(b"#")]
-    found = dict(lines)
-    found.update(started)
+    found = dict([(name, value) for name, value in started.items() if name not in SETTLED])
+    found.update(lines)
     return found
 
 

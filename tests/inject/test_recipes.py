@@ -107,6 +107,7 @@ def chains(lines: Path) -> tuple[int, int]:
     report = verify(str(lines))
     assert report.whole, report.first_bad
     assert report.orphans == 0
+    assert len(report.runs) == 1  # children are of their parent's run
     return len(report.chains), report.unclosed
 
 
@@ -334,6 +335,21 @@ def test_variables_and_an_installed_guard_are_one_guard(environment: venv.Venv, 
     ).stdout
     done = subprocess.run(
         [environment.python, "job.py"], cwd=tmp_path, env=clean_environment(str(tmp_path), json.loads(printed)),
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (0, GUARDED), done.stderr
+    assert chains(tmp_path / "lines.jsonl") == (3, 0)
+
+
+@pytest.mark.parametrize(
+    "more", [{"NETGUARD_DRY_RUN": "1"}, {"NETGUARD_POLICY": "/nonexistent"}, {"NETGUARD_LOG": "/dev/null"}], ids=str
+)
+def test_variables_do_not_change_what_an_installed_guard_decides(more: dict[str, str], tmp_path: Path) -> None:
+    """As a shell would set them that the guest starts: rules and lines are the settings' own."""
+    environment = bare(sys.executable, tmp_path / "venv")
+    installed(environment, tmp_path)
+    done = subprocess.run(
+        [environment.python, "job.py"], cwd=tmp_path, env=clean_environment(str(tmp_path), more),
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stdout) == (0, GUARDED), done.stderr
