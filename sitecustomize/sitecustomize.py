@@ -140,8 +140,11 @@ def _started():
             kept = dict([entry.partition(b"=")[::2] for entry in entries if entry])
     except EnvironmentError:
         return shown
-    # A program may have written over the kernel's copy, to show another name in `ps`.
-    return kept if _asks(kept) or not _asks(shown) else shown
+    if not _asks(kept) and _asks(shown):
+        return shown  # a program may have written over the kernel's copy, to show another name in `ps`
+    # What a guard has found out since, such as the run's name, is there for sub-interpreters as for children.
+    kept.update([(name, shown[name]) for name in shown if name.startswith(b"NETGUARD_") and name not in kept])
+    return kept
 
 
 def _asks(environ):
@@ -158,7 +161,7 @@ def _with_settings(started, path):
         return started
     with open(path, "rb") as file:
         lines = [line.partition(b"=")[::2] for line in file.read().splitlines() if line and not line.startswith(b"#")]
-    found = dict([(name, value) for name, value in started.items() if name not in SETTLED])
+    found = {name: value for name, value in started.items() if name not in SETTLED}
     found.update(lines)
     return found
 

@@ -63,6 +63,11 @@ class Turn:
         self.sinks: list[Sink | None] = []  # by depth; kept when a chain is left, or each would cost a descriptor
         self.numbers = iter(range(sys.maxsize))  # of its chains; a handler cannot come between taking one and the next
 
+    def began(self, sink: Sink) -> None:
+        """The place for the first chain, opened before it."""
+        self.sinks.append(sink)
+        self.chains.append(None)
+
     def close(self) -> None:
         """Closes what a child has of its parent's."""
         for sink in self.sinks:
@@ -86,7 +91,7 @@ class Alone:
         self.hider = hider
         self.address = address_of(settings.log)
         self.lines = _local()
-        self.mark: object = None  # what the first process found where the lines go; it must stay that
+        self.mark = settings.log_id  # what the run's first process found where the lines go; it must stay that
         self.granted: dict[tuple[str, ...], tuple[str, list[str]]] = {}
         self.due = 0.0
         self.sealed = False
@@ -290,11 +295,11 @@ class Alone:
             sink = open_sink(self.settings.log, self.settings.log_fd, self.address)
         except OSError as error:
             raise NotRecorded(f"the place for the trail cannot be opened: {error.strerror}") from None
-        if self.mark is None:
-            self.mark = sink.mark()
-        elif self.mark != sink.mark():
+        mark = "{}:{}".format(*sink.mark())
+        if mark != (self.mark or mark):
             sink.close()
-            raise NotRecorded("what is in the trail's place is another")
+            raise NotRecorded("what is in the trail's place is not what the run began with")
+        self.mark = mark
         return sink
 
     def coverage(self, turn: Turn, number: int, sink: Sink) -> dict[str, object]:

@@ -13,6 +13,7 @@ from time import time_ns
 from ..core import compiled
 from ..core.acts import Context
 from ..core.session import Session
+from ..record import NotRecorded
 from ..record.hidden import Hider
 from ..record.line import Tools
 from ..record.names import secrets_of
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
 def decider(wanted: Settings, started: dict[bytes, bytes], argv: list[str]) -> Alone:
     """Returns what decides. Raises Unusable.
 
-    started: gets the run's name and the policy's digest, which children are started with: so they are of the same run
-             and refuse another policy.
+    started: gets the run's name, the policy's digest and what the lines' place is, which children are started with: so
+             they are of the same run, and refuse another policy and another place.
     """
     text = content(wanted.policy)
     digest = digest_of(text)
@@ -45,6 +46,11 @@ def decider(wanted: Settings, started: dict[bytes, bytes], argv: list[str]) -> A
     session = Session(policy, Context("", wanted.session, tags), dry_run=wanted.dry_run)
     world = World(session.leases, argv, asks_own=session.asks_own)
     alone = Alone(wanted, policy, session, world, Hider(secrets_of(decoded(started))))
+    try:
+        alone.turn.began(alone.opened())
+    except NotRecorded as error:
+        raise Unusable(str(error)) from None
+    started[b"NETGUARD_LOG_ID"] = alone.mark.encode()
     end_with(alone)
     return alone
 

@@ -27,13 +27,14 @@ class Settings:
 
     channel: the supervisor's address, "" where there is none and the policy is decided on here.
     run, session, tags: on every line.  policy: a compiled policy's path.  sha256: what its content must come to.
-    log: a path, "unix:…", or "" for log_fd.  dry_run: deny nothing.
+    log: a path, "unix:…", or "" for log_fd.  log_id: what the first process of the run found there.
+    dry_run: deny nothing.
     """
 
-    __slots__ = ("channel", "dry_run", "log", "log_fd", "policy", "run", "session", "sha256", "tags")
+    __slots__ = ("channel", "dry_run", "log", "log_fd", "log_id", "policy", "run", "session", "sha256", "tags")
 
     def __init__(self) -> None:
-        self.channel = self.run = self.policy = self.sha256 = self.log = self.session = ""
+        self.channel = self.run = self.policy = self.sha256 = self.log = self.log_id = self.session = ""
         self.log_fd = -1
         self.tags: dict[str, str] = {}
         self.dry_run = False
@@ -121,6 +122,7 @@ SETTERS: dict[str, Callable[[Settings, str], None]] = {
     "POLICY_SHA256": set_sha256,
     "LOG": text_of("log"),
     "LOG_FD": set_log_fd,
+    "LOG_ID": text_of("log_id"),
     "RUN": set_run,
     "SESSION": text_of("session"),
     "TAGS": set_tags,

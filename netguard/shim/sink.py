@@ -83,7 +83,7 @@ class Sink:
         self.fd = fd
         self.identity = identity(fd)
 
-    def mark(self) -> object:
+    def mark(self) -> tuple[int, int]:
         """What every opening of the same place has in common."""
         return self.identity
 
@@ -280,7 +280,7 @@ class SocketSink(Sink):
         self.peer = reader(sock)
         super().__init__(sock.fileno())
 
-    def mark(self) -> object:
+    def mark(self) -> tuple[int, int]:
         return self.identity if self.address is None else self.peer
 
     def again(self) -> int:

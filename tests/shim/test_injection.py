@@ -321,3 +321,36 @@ def test_a_rule_may_name_an_event_that_the_guard_itself_raises(tmp_path: Path, e
     run = injected(tmp_path, code, rules=rules)
     assert said(run) == MET, run.stderr
     assert verified(tmp_path / "trail.jsonl")["whole"]
+
+
+def test_a_child_refuses_another_log(tmp_path: Path) -> None:
+    """As a shell between would have it: the file is moved, and the next Python finds another in its place."""
+    shell = 'mv "$1" "$1.old"; "$0" -c "print(1)"; echo $?'
+    code = f"""
+    import os, sys
+    os.execv("/bin/sh", ["sh", "-c", {shell!r}, sys.executable, sys.argv[1]])
+    """
+    words = [interpreters()[0].path, write(tmp_path, code), str(tmp_path / "trail.jsonl")]
+    run = run_injected(words, tmp_path, RULES)
+    assert run.stdout.split() == ["125"]
+    assert "not what the run began with" in run.stderr
+
+
+def test_a_sub_interpreter_is_of_the_same_run(interpreter: Interpreter, tmp_path: Path) -> None:
+    module = "_interpreters" if interpreter.version >= (3, 13) else "_xxsubinterpreters"
+    run_it = "exec" if interpreter.version >= (3, 13) else "run_string"
+    code = f"""
+    import {module} as interpreters
+    inner = interpreters.create()
+    interpreters.{run_it}(inner, '''if 1:
+        import socket
+        try:
+            socket.create_connection(("127.0.0.9", 80), 5)
+        except OSError as error:
+            print(type(error).__name__, flush=True)
+    ''')
+    """
+    run = injected(tmp_path, code, interpreter)
+    assert run.stdout == "Denied\n", run.stderr
+    assert len({line["run"] for line in run.trail}) == 1
+    assert len({line["chain"] for line in run.trail}) == 2
