@@ -18,6 +18,9 @@ OLDEST = (3, 9)
 #: What decides, and where lines go: an installed guard's settings alone say that.
 SETTLED = frozenset([b"NETGUARD_" + name for name in (b"POLICY", b"POLICY_SHA256", b"LOG", b"LOG_FD", b"DRY_RUN")])
 
+#: What a run's first guard finds out and hands on, to sub-interpreters as to children.
+FOUND_OUT = (b"NETGUARD_RUN", b"NETGUARD_POLICY_SHA256", b"NETGUARD_LOG_ID")
+
 #: Raised to hear whether this interpreter is guarded (netguard/shim/table.py).
 RUNNING = "netguard.running"
 
@@ -142,8 +145,7 @@ def _started():
         return shown
     if not _asks(kept) and _asks(shown):
         return shown  # a program may have written over the kernel's copy, to show another name in `ps`
-    # What a guard has found out since, such as the run's name, is there for sub-interpreters as for children.
-    kept.update([(name, shown[name]) for name in shown if name.startswith(b"NETGUARD_") and name not in kept])
+    kept.update([(name, shown[name]) for name in FOUND_OUT if name in shown and name not in kept])
     return kept
 
 

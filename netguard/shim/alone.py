@@ -42,6 +42,9 @@ if TYPE_CHECKING:
 #: Silent grants kept word for word until the next second, as `supervisor.grants` does.
 MAX_GRANTED = 4_096
 
+#: Signal handlers inside one another, each with a chain and a descriptor of its own; past it acts are denied.
+MAX_DEPTH = 16
+
 NO_WALL = "off: there is no supervisor, so native code and other programs are not seen"
 NO_HTTP = "off: this version does not read requests"
 
@@ -79,8 +82,8 @@ class Alone:
     """Asks itself. The hook and the wrapped functions use it as they use a `Channel`."""
 
     __slots__ = (
-        "address", "due", "granted", "hider", "lines", "mark", "policy", "sealed", "session", "settings", "turn",
-        "world",
+        "address", "due", "granted", "hider", "lines", "mark", "owed", "policy", "sealed", "session", "settings",
+        "turn", "world",
     )  # fmt: skip
 
     def __init__(self, settings: Settings, policy: Policy, session: Session, world: World, hider: Hider) -> None:
@@ -94,6 +97,7 @@ class Alone:
         self.mark = settings.log_id  # what the run's first process found where the lines go; it must stay that
         self.granted: dict[tuple[str, ...], tuple[str, list[str]]] = {}
         self.due = 0.0
+        self.owed: list[dict[str, object]] = []  # counts that are not on record yet
         self.sealed = False
         self.turn = Turn()
 
@@ -134,9 +138,18 @@ class Alone:
     def called(
         self, turn: Turn, depth: int, function: Callable[..., tuple[object, int]], args: tuple[object, ...]
     ) -> tuple[object, int]:
-        """Calls the function with the chain of this depth, which it may leave unfinished by no way but an exception."""
+        """Calls the function with the chain of this depth, which it may leave unfinished by no way but an exception.
+
+        What was done to the descriptor meanwhile is told first, whatever the act: also a grant that leaves no line.
+        """
+        if depth > MAX_DEPTH:
+            return [DENY, "0", "trail", "too many signal handlers inside one another"], 0
         try:
-            return function(self.chain(turn, depth), *args)
+            chain = self.chain(turn, depth)
+            happened = chain.sink.kept()  # type: ignore[attr-defined]
+            if happened:
+                chain.write({"kind": "tamper", "event": "channel.lost", "why": happened, "proc": self.process().line})
+            return function(chain, *args)
         except NotRecorded as error:
             return unrecorded(error), 0
         except BaseException:
@@ -148,7 +161,7 @@ class Alone:
         """The child's own turn. What the parent has counted is the parent's to tell."""
         self.turn = Turn(turn.base)
         turn.close()
-        self.session.counts, self.session.decisions = {}, 0
+        self.session.counts, self.session.decisions, self.owed = {}, 0, []
         self.sealed = False
         return self.turn
 
@@ -218,7 +231,7 @@ class Alone:
         """Carries commands out in order. Nothing behind a line that could not be written happens."""
         for command in commands:
             if type(command) is Record:
-                seq = self.record(chain, command.line)
+                seq = chain.write(command.line)
                 self.lines.chain = chain
             elif type(command) is Reply:
                 return [command.verdict, str(seq), *command.rest], seq
@@ -229,21 +242,14 @@ class Alone:
                 return command, seq
         return [], seq
 
-    def record(self, chain: Writer, line: dict[str, object]) -> int:
-        """Puts a line on record; what was done to the descriptor goes before it. Raises NotRecorded."""
-        sink: Sink = chain.sink  # type: ignore[assignment]
-        happened = sink.kept()
-        if happened:
-            chain.write({"kind": "tamper", "event": "channel.lost", "why": happened, "proc": self.process().line})
-        return chain.write(line)
-
     def tick(self, chain: Writer, now: float) -> None:
-        """At most once a second: what was let through in silence. Raises NotRecorded."""
-        self.due = now + 1.0
+        """At most once a second: what was let through in silence. Raises NotRecorded; due again until it went."""
         self.granted.clear()
-        for command in self.session.tick():
-            if type(command) is Record:
-                self.record(chain, command.line)
+        self.owed += [command.line for command in self.session.tick() if type(command) is Record]
+        while self.owed:
+            chain.write(self.owed[0])
+            del self.owed[0]
+        self.due = now + 1.0
 
     def look_up(self, task: LookUp) -> object:
         """Asks the resolver, with the hook told which event is a look-up that was granted."""

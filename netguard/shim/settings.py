@@ -95,6 +95,8 @@ def set_sha256(found: Settings, value: str) -> None:
 def set_log_fd(found: Settings, value: str) -> None:
     if not (value.isascii() and value.isdigit() and len(value) <= 7):
         raise Unusable(f"NETGUARD_LOG_FD={value[:20]}: not a descriptor's number")
+    if int(value) < 3:
+        raise Unusable(f"NETGUARD_LOG_FD={value}: programs send 0 to 2 elsewhere for children; take another")
     found.log_fd = int(value)
 
 

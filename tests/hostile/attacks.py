@@ -143,6 +143,7 @@ ATTACKS: dict[str, tuple[str, str]] = {
     ),
     "other builtins": (
         "tcp",
+        "import encodings.idna\n"  # which, loaded later, would be the first to meet them
         "real, host = (type, isinstance, issubclass), None\n"
         "builtins.type = lambda *a: str if len(a) == 1 and a[0] is host else real[0](*a)\n"
         "builtins.isinstance = lambda o, k: o is host or real[1](o, k)\n"

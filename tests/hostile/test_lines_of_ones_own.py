@@ -169,6 +169,23 @@ def test_a_pipe_that_is_meddled_with(tmp_path: Path, name: str) -> None:
     assert (b'"event":"channel.lost"' in data) == (name == "close ours")
 
 
+@pytest.mark.parametrize("closing", [False, True], ids=["control", "closed"])
+def test_what_leaves_no_line_is_denied_too_where_none_could_be_written(tmp_path: Path, closing: bool) -> None:
+    """A silent grant is counted, and the count could not be recorded."""
+    r, w = os.pipe()
+    reader = Reader(r)
+    script = write(tmp_path, GUEST.replace("{attack}", "each(os.close)" if closing else ""))
+    try:
+        run = run_injected(
+            [interpreters()[0].path, script], tmp_path, "version: 1\ndefault: allow\n",
+            env={"NETGUARD_LOG": None, "NETGUARD_LOG_FD": str(w)}, pass_fds=[w],
+        )  # fmt: skip
+    finally:
+        os.close(w)
+    reader.ended()
+    assert said(run) == [PASSED, *([DENIED, DENIED] if closing else [PASSED, PASSED])], run.stderr
+
+
 KINDS = (socket.SOCK_SEQPACKET, socket.SOCK_STREAM, socket.SOCK_DGRAM)
 
 

@@ -51,7 +51,7 @@ def test_options_become_variables_in_order() -> None:
         "NETGUARD_POLICY": "/p", "NETGUARD_POLICY_SHA256": "0" * 64, "NETGUARD_LOG": "/l", "NETGUARD_RUN": "r",
         "NETGUARD_SESSION": "s", "NETGUARD_TAGS": "a=b,c=d", "NETGUARD_DRY_RUN": "1",
     }  # fmt: skip
-    assert settings.made("/p", "0" * 64, log=None, log_fd=0)["NETGUARD_LOG_FD"] == "0"
+    assert settings.made("/p", "0" * 64, log=None, log_fd=3)["NETGUARD_LOG_FD"] == "3"
 
 
 @pytest.mark.parametrize("tag", ["a=b,c=d", "a", "=b", "a=\t", "a=b\nNETGUARD_DRY_RUN=1"])

@@ -151,6 +151,7 @@ BROKEN = {
     "a digest that is none": ({"NETGUARD_POLICY_SHA256": "0"}, "64 hex digits"),
     "a run that is no name": ({"NETGUARD_RUN": "a b"}, "a name of 1 to 64"),
     "a descriptor that is none": ({"NETGUARD_LOG": None, "NETGUARD_LOG_FD": "two"}, "not a descriptor's number"),
+    "standard error": ({"NETGUARD_LOG": None, "NETGUARD_LOG_FD": "2"}, "programs send 0 to 2 elsewhere"),
     "a closed descriptor": ({"NETGUARD_LOG": None, "NETGUARD_LOG_FD": "77"}, "cannot be opened: Bad file descriptor"),
     "a log that cannot be made": ({"NETGUARD_LOG": "/nonexistent/log"}, "cannot be opened: No such file"),
     "a socket that nobody made": ({"NETGUARD_LOG": "unix:/nonexistent"}, "cannot be opened"),
