@@ -42,6 +42,10 @@ if TYPE_CHECKING:
 #: Silent grants kept word for word until the next second, as `supervisor.grants` does.
 MAX_GRANTED = 4_096
 
+#: Seconds that a thread waits for its turn. An act that waits for a slow reader takes five, and a signal handler that
+#: raises at the one wrong moment leaves the lock held.
+PATIENCE = 10.0
+
 #: Signal handlers inside one another, each with a chain and a descriptor of its own; past it acts are denied.
 MAX_DEPTH = 16
 
@@ -65,6 +69,11 @@ class Turn:
         self.chains: list[Writer | None] = []  # by depth: the process's own, then those of handlers inside the guard
         self.sinks: list[Sink | None] = []  # by depth; kept when a chain is left, or each would cost a descriptor
         self.numbers = iter(range(sys.maxsize))  # of its chains; a handler cannot come between taking one and the next
+
+    def renew(self, lock: RLock) -> None:
+        """Another lock, other chains: whoever has the old ones is not coming back, or does no harm with them."""
+        if self.lock is lock:
+            self.lock, self.chains, self.sinks = RLock(), [], []
 
     def began(self, sink: Sink) -> None:
         """The place for the first chain, opened before it."""
@@ -128,11 +137,23 @@ class Alone:
         if turn.pid != getpid():
             turn = self.forked(turn)
         depth: int = getattr(lines, "opening", 0)  # more than 0: a signal handler came up while its own thread was here
-        lines.opening = depth + 1
+        lock = turn.lock
+        mine = lock._is_owned()  # type: ignore[attr-defined]
+        if mine and not depth:
+            lock.release()  # a handler's exception has left it held
+            mine = False
         try:
-            with turn.lock:  # the statement and not `acquire`: no handler can come between having it and giving it back
-                return self.called(turn, depth, function, args)
+            lines.opening = depth + 1
+            if not mine and not lock.acquire(True, PATIENCE):
+                turn.renew(lock)
+                return unrecorded(NotRecorded("another thread's act did not end")), 0
+            return self.called(turn, depth, function, args)
         finally:
+            if not mine:
+                try:
+                    lock.release()  # before any other call: behind one a handler could raise, and it would stay held
+                except RuntimeError:
+                    pass  # we never had it
             lines.opening = depth
 
     def called(
