@@ -15,6 +15,9 @@ import sys
 #: What the guard needs: audit hooks came with 3.8, and nobody tests that version any more.
 OLDEST = (3, 9)
 
+#: The folders of our modules.
+PACKAGES = frozenset(["netguard.core", "netguard.record", "netguard.shim"])
+
 #: What decides, and where lines go: an installed guard's settings alone say that.
 SETTLED = frozenset([b"NETGUARD_" + name for name in (b"POLICY", b"POLICY_SHA256", b"LOG", b"LOG_FD", b"DRY_RUN")])
 
@@ -26,64 +29,57 @@ RUNNING = "netguard.running"
 
 
 def _guard(folder, started):
-    """Loads the shim by its place, starts it, and leaves `sys.modules` as a plain run has it.
+    """Loads the shim by its place and starts it.
 
     Its modules see a copy of the builtins that nobody else has: a guest that replaces `builtins.type` or
-    `builtins.len` would otherwise be called by the hook, and answer for it.
+    `builtins.len` would otherwise be called by the hook, and answer for it. They import each other by a function of
+    our own, so that nothing of ours stands in `sys.modules`, and nobody's finder is asked for it.
     """
     import builtins
-    from _frozen_importlib import ModuleSpec
 
     place, _, name = folder.rpartition("/")
     package = place if name == "starter" else place + "/netguard"  # in a wheel inside the package, in a checkout beside
     private = dict(vars(builtins))
-    code_of = _code_of(package)
+    private["__import__"] = _importer(package, private)
+    private["__import__"]("shim.start", {"__package__": "netguard"}, None, ("start",), 1).start(started, folder)
 
-    class Ours:
-        @staticmethod
-        def find_spec(name, path=None, target=None):
-            base, _, rest = name.partition(".")
-            if base != "netguard":
-                return None
-            above = rest in ("core", "record", "shim")
-            file = package + "/" + rest.replace(".", "/") + ("/__init__.py" if above else ".py")
-            spec = ModuleSpec(name, Ours, origin=file, is_package=above)
-            spec.has_location = True
-            return spec
 
-        @staticmethod
-        def create_module(spec):
-            return None
-
-        @staticmethod
-        def exec_module(module):
-            module.__dict__["__builtins__"] = private
-            exec(code_of(module.__name__, module.__file__), module.__dict__)  # noqa: S102  # as every loader does
-
-    def ours():
-        return [name for name in sys.modules if name.partition(".")[0] in ("netguard", "__future__")]
-
-    others = {name: sys.modules.pop(name) for name in ours()}
-    bare, future = type(sys)("netguard"), type(sys)("__future__")
-    bare.__path__ = [package]
+def _importer(package, private):
+    """`__import__` for our modules: what they name relatively is ours, what they name absolutely is everybody's."""
+    everybodys = private["__import__"]
+    code_of = _code_of()
+    loaded = {}
+    future = type(sys)("__future__")
     future.annotations = None  # all that our modules want of it; the real one would have to be read from disk
-    sys.modules.update({"netguard": bare, "__future__": future})
-    sys.meta_path.insert(0, Ours)
-    try:
-        from netguard.shim.start import start
 
-        start(started, folder)
-    finally:
-        sys.meta_path.remove(Ours)
-        for name in ours():
-            del sys.modules[name]
-        sys.modules.update(others)
+    def load(name):
+        module = loaded.get(name)
+        if module is None:
+            module = loaded[name] = type(sys)(name)
+            is_package = name in PACKAGES
+            module.__package__ = name if is_package else name.rpartition(".")[0]
+            module.__file__ = package + name[8:].replace(".", "/") + ("/__init__.py" if is_package else ".py")
+            module.__builtins__ = private
+            exec(code_of(name, module.__file__), module.__dict__)  # noqa: S102  # as every loader does
+        return module
+
+    def ours(name, globals=None, locals=None, fromlist=(), level=0):
+        if not level:
+            return future if name == "__future__" else everybodys(name, globals, locals, fromlist, level)
+        base = globals["__package__"].rsplit(".", level - 1)[0]
+        full = base + "." + name if name else base
+        module = load(full)
+        for item in fromlist:
+            if not hasattr(module, item):  # a module of the package
+                setattr(module, item, load(full + "." + item))
+        return module
+
+    return ours
 
 
-def _code_of(package):
+def _code_of():
     """What gives the code of a module of ours: from files and their compiled forms, or from the zip that we lie in."""
-    archive = getattr(globals().get("__loader__"), "archive", None)
-    if archive is None:
+    if getattr(globals().get("__loader__"), "archive", None) is None:
         from _frozen_importlib_external import SourceFileLoader
 
         return lambda name, file: SourceFileLoader(name, file).get_code(name)

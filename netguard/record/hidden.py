@@ -48,11 +48,12 @@ class Hider:
     secrets: exact values that must never be shown (`names.secrets_of`), longest first.
     """
 
-    __slots__ = ("known", "secrets")
+    __slots__ = ("known", "process", "secrets")
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         self.secrets = tuple([value for value in secrets if len(value) >= MIN_VALUE])
         self.known: dict[str, str] = {}
+        self.process: tuple[object, object] = (None, None)  # the last asking process, and how it is shown
 
     def text(self, text: str) -> str:
         """The text with every credential that is known as one replaced."""
@@ -123,7 +124,14 @@ class Hider:
         """`shown` with these keys of a record, in this order."""
         for key in keys:
             value = record[key]
-            shown[key] = value if key in OWN else self.value(value)
+            if key in OWN:
+                shown[key] = value
+            elif key == "proc":
+                if value is not self.process[0]:
+                    self.process = value, self.value(value)
+                shown[key] = self.process[1]
+            else:
+                shown[key] = self.value(value)
         return shown
 
 

@@ -71,7 +71,7 @@ def main(turns: int = 7) -> int:
             plain, guard = alternate(connected, bare(CASES, "connect", "2000"), guards[word], turns)
             fine.append(row(f"connect, {word}", "us", plain, guard, f"+{limit} us", guard - plain > limit))
         for case, what, limit in (
-            ("fork", "fork, and its first act", 200), ("start", "subprocess.run of true", 300),
+            ("fork", "fork", 200), ("forked", "fork, and its first act", 200), ("start", "subprocess.run of true", 300),
             ("child", "a child interpreter", 5_000),
         ):  # fmt: skip
             plain, guard = alternate(printed, bare(CASES, case, "100"), guards["allow"], turns)

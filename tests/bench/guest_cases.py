@@ -1,6 +1,6 @@
 """What the benchmarks run, bare and guarded: each case does its work once and prints one number, in microseconds.
 
-    python guest_cases.py connect|get|start|child|fork|cpu|files ROUNDS [PORT|URL]
+    python guest_cases.py connect|get|start|child|fork|forked|cpu|files ROUNDS [PORT|URL]
 """
 
 from __future__ import annotations
@@ -65,19 +65,24 @@ def child(rounds: int) -> float:
     return start(rounds, sys.executable, "-c", "pass")
 
 
-def fork(rounds: int) -> float:
-    """One fork whose child asks for something: a datagram socket's connect, which sends nothing."""
+def fork(rounds: int, act: Callable[[], None] = lambda: None) -> float:
+    """One fork whose child ends at once, or after an act."""
 
     def once() -> float:
         begin = time.perf_counter()
         pid = os.fork()
         if pid == 0:
-            socket.socket(socket.AF_INET, socket.SOCK_DGRAM).connect(("127.0.0.1", 9))
+            act()
             os._exit(0)
         os.waitpid(pid, 0)
         return time.perf_counter() - begin
 
     return median(once, rounds)
+
+
+def forked(rounds: int) -> float:
+    """One fork whose child asks for something: a datagram socket's connect, which sends nothing."""
+    return fork(rounds, lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM).connect(("127.0.0.1", 9)))
 
 
 def cpu(rounds: int) -> float:
@@ -118,7 +123,8 @@ def files(rounds: int) -> float:
 
 
 CASES: dict[str, Callable[..., float]] = {
-    "connect": connect, "get": get, "start": start, "child": child, "fork": fork, "cpu": cpu, "files": files,
+    "connect": connect, "get": get, "start": start, "child": child, "fork": fork,
+    "forked": forked, "cpu": cpu, "files": files,
 }  # fmt: skip
 
 if __name__ == "__main__":
