@@ -1,4 +1,5 @@
-"""Every attack reaches its target without the guard, and neither reaches it nor stays off the record with it."""
+"""Every attack reaches its target without the guard, and neither reaches it nor stays off the record with it: with a
+supervisor, and with a guard that decides by itself."""
 
 from __future__ import annotations
 
@@ -11,6 +12,7 @@ import pytest
 from tests.hostile.attacks import ATTACKS, HELPERS, PRELUDE
 from tests.hostile.targets import PYTHONS, RULES, Targets
 from tests.shim.guests import guarded, plain, write
+from tests.support.injection import run_injected
 from tests.support.interpreters import Interpreter, interpreters
 
 pytestmark = pytest.mark.hostile
@@ -18,6 +20,10 @@ pytestmark = pytest.mark.hostile
 
 #: Modules that are files in some builds of CPython and part of the program in others.
 BUILT_IN = frozenset(("_socket", "_posixsubprocess"))
+
+
+#: What keeps a guest that writes its own lines from writing any. The act is denied for just that.
+UNRECORDED = ("no files",)
 
 
 def built_in(python: Interpreter, name: str) -> bool:
@@ -42,6 +48,10 @@ def test_attack_works_alone_and_is_refused_on_record(
     run = guarded(tmp_path, script, python, rules=RULES, within=targets.space)
     assert targets.touched() == set(), (run.stdout, run.stderr, run.trail)
     assert [line for line in run.trail if line.get("verdict") == "deny"], (run.stdout, run.stderr)
+    alone = run_injected([python.path, write(tmp_path, script)], tmp_path, RULES, within=targets.space)
+    assert targets.touched() == set(), (alone.stdout, alone.stderr, alone.trail)
+    denials = [line for line in alone.trail if line.get("verdict") == "deny"]
+    assert denials or attack in UNRECORDED, (alone.stdout, alone.stderr)
 
 
 #: A listener of the same name, in a network namespace of the guest's own, to which the shim would turn when its line
