@@ -219,9 +219,10 @@ def remove_files(folder: str, recorded_files: Mapping[str, str]) -> tuple[list[s
             remove_bytecode(path)
         elif data is not None:
             left.append(path)
-    for place in sorted({os.path.dirname(os.path.join(folder, name)) for name in recorded_files} - {folder}):
+    for place in sorted({os.path.dirname(os.path.join(folder, name)) for name in recorded_files}, reverse=True):
         remove_empty(os.path.join(place, "__pycache__"))
-        remove_empty(place)
+        if place != folder:  # which still holds the record of what was put there
+            remove_empty(place)
     return removed, left
 
 
