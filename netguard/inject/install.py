@@ -106,6 +106,8 @@ def install(venv: Venv, policy: bytes, variables: Mapping[str, str], starter: st
         path = os.path.join(folder, name)
         guest.make_folder(os.path.dirname(path))
         changed |= files.put(path, data)
+    if copy:
+        guest.keep_compiled(venv.python, folder)
     for path in pth_files(venv):
         line = pth_line(starter, os.path.join(folder, SETTINGS), path)
         changed |= files.put(path, line.encode("ascii"))

@@ -166,9 +166,9 @@ def test_installing_again_brings_up_to_date(environment: venv.Venv, starter: Pat
     """Another policy, and no copy any more: what is not needed goes."""
     put(environment, starter, copy=True)
     assert Path(environment.folder, "netguard/shim/start.py").exists()
-    Path(environment.folder, "netguard/__pycache__").mkdir()
+    Path(environment.folder, "netguard/__pycache__").mkdir(exist_ok=True)
     Path(environment.folder, "netguard/__pycache__/denied.cpython-312.pyc").touch()
-    Path(environment.folder, "netguard/shim/__pycache__").mkdir()
+    Path(environment.folder, "netguard/shim/__pycache__").mkdir(exist_ok=True)
     Path(environment.folder, "netguard/shim/__pycache__/start.cpython-312.pyc").touch()
     policy = POLICY.replace(b"deny", b"log")
     assert put(environment, starter, policy=policy)

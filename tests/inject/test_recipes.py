@@ -317,6 +317,12 @@ def test_installed_environment_guards(
     assert chains(tmp_path / "lines.jsonl") == (3, 0)
 
 
+def test_copy_is_compiled_for_those_who_cannot_write_it(environment: venv.Venv, tmp_path: Path) -> None:
+    installed(environment, tmp_path, "--copy")
+    found = {path.name.partition(".")[0] for path in Path(environment.folder, "netguard").rglob("*.pyc")}
+    assert {"start", "alone", "session", "denied"} <= found
+
+
 def test_installed_environment_without_its_guest_part_stops(environment: venv.Venv, tmp_path: Path) -> None:
     installed(environment, tmp_path, "--copy")
     shutil.rmtree(Path(environment.folder, "netguard/shim"))
