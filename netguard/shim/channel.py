@@ -17,7 +17,7 @@ from __future__ import annotations
 import _socket
 import sys
 from _thread import _local, get_native_id
-from posix import getpid, urandom
+from posix import getpid, register_at_fork, urandom
 
 from ..core.seal import SIZE, keyed, seal
 from ..core.wire import MAX_ANSWER, VERSION, pack, unpack
@@ -152,6 +152,15 @@ class Channel:
         self.name, self.key = "", keyed(b"")
         # struct timeval, in the kernel's own length on every 64-bit Linux that CPython runs on
         self.patience = PATIENCE.to_bytes(8, sys.byteorder) + bytes(8)
+        register_at_fork(after_in_child=self.forked)
+
+    def forked(self) -> None:
+        """A child lets go of the lines on which its thread was asking: a signal handler may have forked in the middle.
+
+        Both would wait for the one answer otherwise, and whoever does not get it would wait for nothing.
+        """
+        for line in getattr(self.lines, "asking", ()):
+            line.leave()
 
     def know(self, answer: list[str]) -> list[str]:
         """Takes the key that comes with the answer to the report: from now on no answer without it is believed."""
@@ -182,8 +191,10 @@ class Channel:
         """One question and its answer on one line. Raises Broken, Lost, or ValueError for what no frame can carry."""
         number = urandom(CHANCE).hex()
         question = pack((op, number, *fields))
-        sock = line.sock
+        sock, lines = line.sock, self.lines
+        before = getattr(lines, "asking", ())  # of a question that a signal handler has interrupted for this one
         try:
+            lines.asking = (*before, line)
             line.busy = True
             sock.send(question, _NOSIGNAL)
             frame = sock.recv(MAX_ANSWER)
@@ -192,9 +203,13 @@ class Channel:
             self._drop(line)  # the answer would come to the next question
             if raised_by_guest(error):
                 raise
+            if line.pid != getpid():
+                raise Broken("") from None  # we are a child: `forked` has closed it
             if isinstance(error, (BrokenPipeError, ConnectionResetError)):
                 raise Broken("the channel broke") from None
             raise Lost("no answer came" if isinstance(error, BlockingIOError) else str(error)) from None
+        finally:
+            lines.asking = before
         answer = frame[SIZE:]
         if frame[:SIZE] != seal(self.key, question, answer):
             # Nothing (it was hung up), the answer to a question that we have not asked, or one that others have made.

@@ -512,3 +512,42 @@ print(json.dumps(found))
 def test_signals_while_a_line_waits_to_be_taken_change_nothing(interpreter: Interpreter, tmp_path: Path) -> None:
     """More threads begin to ask at once than the supervisor's queue has places: a signal is no reason for a denial."""
     assert said(guarded(tmp_path, QUEUED, interpreter, rules=ALLOW)) == ["granted", 0]
+
+
+FORKED_WITHIN = """
+import json, os, signal, socket, time
+children = []
+def handler(signum, frame):
+    children.append(os.fork())
+signal.signal(signal.SIGALRM, handler)
+def reach():
+    try:
+        socket.create_connection(("127.0.0.1", 9), 5)
+    except OSError as error:
+        return type(error).__name__
+first = reach()
+signal.setitimer(signal.ITIMER_REAL, 0.3)
+start = time.monotonic()
+second = reach()
+if children == [0]:
+    # It shares the socket, on which its parent has come first; but it was let go on.
+    os._exit(7 if second != "Denied" and time.monotonic() - start < 20 else 1)
+print(json.dumps([first, second, len(children), os.waitstatus_to_exitcode(os.waitpid(children[0], 0)[1])]))
+"""
+
+
+def test_a_handler_that_forks_while_its_thread_waits_leaves_each_its_own_answer(
+    interpreter: Interpreter, tmp_path: Path
+) -> None:
+    """The answer is a second away when the fork comes; the child asks anew, on a line of its own."""
+    rules = """
+    version: 1
+    default: deny
+    rules:
+      - {name: slow, log: connect, to: "127.0.0.1", limit: {connections: 1/s, burst: 1, over: delay}}
+    """
+    run = guarded(tmp_path, FORKED_WITHIN, interpreter, rules=rules)
+    assert said(run) == ["ConnectionRefusedError", "ConnectionRefusedError", 1, 7], run.stderr
+    assert len({line["proc"]["pid"] for line in run.lines("connect")}) == 2
+    assert len(run.lines("connect")) == 3
+    assert run.lines("tamper") == []
