@@ -6,11 +6,13 @@ import json
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.clients.clients import CLIENTS
 from tests.support.guard import Result, run_guarded
+from tests.support.injection import run_injected
 from tests.support.isolation import Namespace, Remote
 from tests.support.web import HttpServer
 
@@ -48,11 +50,18 @@ NAME_ERROR = {
 AT_THE_REQUEST = {"urllib_request": "netguard.Denied"}
 
 
-def go(client: str, url: str, rules: str, **how: object) -> tuple[object, Result, float]:
+#: Who decides: a supervisor, or the guest by itself.
+HOMES = ("supervisor", "guest")
+
+
+def go(client: str, url: str, rules: str, home: str, folder: Path, **how: Any) -> tuple[object, Result, float]:
     """Runs one client under a rule file; what it printed, the run, and how long it took."""
     start = time.monotonic()
-    words = ["--", sys.executable, SCRIPT, client, url]
-    run = run_guarded(words, rules=rules, options=["--quiet"], timeout=60, **how)  # type: ignore[arg-type]
+    words = [sys.executable, SCRIPT, client, url]
+    if home == "guest":
+        run = run_injected(words, folder, rules, **how)
+    else:
+        run = run_guarded(["--", *words], rules=rules, options=["--quiet"], timeout=60, **how)
     assert run.stdout, run.stderr
     return json.loads(run.stdout.splitlines()[-1]), run, time.monotonic() - start
 
@@ -61,21 +70,23 @@ def test_every_client_has_a_row() -> None:
     assert set(OWN_ERROR) == set(CLIENTS)
 
 
+@pytest.mark.parametrize("home", HOMES)
 @pytest.mark.parametrize("client", CLIENTS)
-def test_allowed_client_reaches_the_server(client: str, http_server: HttpServer) -> None:
+def test_allowed_client_reaches_the_server(client: str, home: str, http_server: HttpServer, tmp_path: Path) -> None:
     """By name, so that the look-up is part of it; with a rule for just this destination."""
     rules = f'version: 1\ndefault: deny\nrules:\n  - {{log: any, to: "localhost:{http_server.port}"}}\n' + HELPERS
-    outcome, run, _ = go(client, f"http://localhost:{http_server.port}/bytes/1234", rules)
+    outcome, run, _ = go(client, f"http://localhost:{http_server.port}/bytes/1234", rules, home, tmp_path)
     assert outcome == (21 if client == "xmlrpc" else 1234), run.stderr
     assert len(http_server.hits) == 1
     assert run.lines("connect", verdict="log")
 
 
+@pytest.mark.parametrize("home", HOMES)
 @pytest.mark.parametrize("client", CLIENTS)
-def test_denied_connection_ends_the_client(client: str, http_server: HttpServer) -> None:
+def test_denied_connection_ends_the_client(client: str, home: str, http_server: HttpServer, tmp_path: Path) -> None:
     """No hang, no hit, the client's own error, and Denied behind it."""
     rules = f'version: 1\ndefault: allow\nrules:\n  - {{deny: connect, to: "127.0.0.1:{http_server.port}"}}\n'
-    outcome, run, took = go(client, f"http://127.0.0.1:{http_server.port}/", rules)
+    outcome, run, took = go(client, f"http://127.0.0.1:{http_server.port}/", rules, home, tmp_path)
     assert isinstance(outcome, list), outcome
     assert outcome[0] == AT_THE_REQUEST.get(client, OWN_ERROR[client]), outcome
     assert "netguard.Denied" in outcome
@@ -84,13 +95,14 @@ def test_denied_connection_ends_the_client(client: str, http_server: HttpServer)
     assert run.lines("http" if client in AT_THE_REQUEST else "connect", verdict="deny")
 
 
+@pytest.mark.parametrize("home", HOMES)
 @pytest.mark.parametrize("client", CLIENTS)
-def test_denied_name_ends_the_client(client: str, netns: Namespace) -> None:
+def test_denied_name_ends_the_client(client: str, home: str, netns: Namespace, tmp_path: Path) -> None:
     """The same at the look-up, of which the name server hears nothing."""
     dns: Remote = netns.open("dns", names={"*": ["127.0.0.1"]}, port=53)
     web: Remote = netns.open("http", port=80)
     rules = 'version: 1\ndefault: allow\nrules:\n  - {deny: dns, to: "*.example.test"}\n'
-    outcome, run, took = go(client, "http://api.example.test:80/", rules, within=netns)
+    outcome, run, took = go(client, "http://api.example.test:80/", rules, home, tmp_path, within=netns)
     assert isinstance(outcome, list), outcome
     assert outcome[0] == NAME_ERROR.get(client, OWN_ERROR[client]), outcome
     assert "netguard.Denied" in outcome
