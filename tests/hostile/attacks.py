@@ -251,7 +251,7 @@ ATTACKS: dict[str, tuple[str, str]] = {
     "spawnv": ("mark", "os.spawnv(os.P_WAIT, MARK, [MARK])"),
     "exec": ("mark", "if not os.fork():\n    os.execv(MARK, [MARK])\nos.wait()"),
     "exec of a descriptor": (
-        "mark", "if not os.fork():\n    os.execve(os.open(sys.executable, 0), ['p', '-c', f'open({MARK + \".ran\"!r}, \"w\")'], {})\nos.wait()",
+        "mark", "if not os.fork():\n    os.execve(os.open('/bin/sh', 0), ['sh', '-c', f': > {MARK}.ran'], {})\nos.wait()",
     ),
     "exec by bare name": ("mark", "os.chdir(os.path.dirname(MARK))\nif not os.fork():\n    os.execv(os.path.basename(MARK), ['x'])\nos.wait()"),
     "fork_exec": ("mark", "import multiprocessing.util as u; os.waitpid(u.spawnv_passfds(MARK.encode(), [b'x'], []), 0)"),
