@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.inject.environments import bare
 from tests.shim.guests import acts, plain, said, write
 from tests.support.echo import TcpEcho
 from tests.support.guard import Result
@@ -355,3 +356,22 @@ def test_a_sub_interpreter_is_of_the_same_run(interpreter: Interpreter, tmp_path
     assert run.stdout == "Denied\n", run.stderr
     assert len({line["run"] for line in run.trail}) == 1
     assert len({line["chain"] for line in run.trail}) == 2
+
+
+#: A line of a `.pth` file, which runs before any `sitecustomize`: whoever loads a module of ours by it would be heard.
+LISTENS = (
+    "import sys, types; exec(\"class F:\\n @staticmethod\\n def find_spec(n, p=None, t=None):\\n"
+    "  if n.startswith('netguard'): print('asked for', n)\\nsys.meta_path.insert(0, F)\\n"
+    "sys.modules['netguard.core.decide'] = types.SimpleNamespace(decide=None)\")\n"
+)
+
+
+def test_nobody_s_finder_is_asked_for_our_modules(interpreter: Interpreter, tmp_path: Path) -> None:
+    """Nor is a module taken that somebody has put under the name of one of ours."""
+    place = bare(interpreter.path, tmp_path / "venv")
+    (Path(place.sites[0]) / "a.pth").write_text(LISTENS)
+    control = run_injected([place.python, "-c", "try: import netguard.x\nexcept ImportError: pass"], tmp_path, RULES)
+    assert "asked for netguard" in control.stdout
+    run = run_injected([place.python, write(tmp_path, MEETS)], tmp_path, RULES)
+    assert said(run) == MET, run.stderr
+    assert "asked for" not in run.stdout
