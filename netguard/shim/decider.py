@@ -103,10 +103,10 @@ def end_with(alone: Alone) -> None:
     original = posix._exit
 
     def _exit(status: int) -> None:
-        """Exit to the system with specified status, without normal exit processing."""
         alone.close()
         original(status)
 
+    _exit.__qualname__, _exit.__module__, _exit.__doc__ = "_exit", "posix", original.__doc__
     for module in (posix, sys.modules["os"]):
         if getattr(module, "_exit", None) is original:
             module._exit = _exit  # type: ignore[attr-defined]
