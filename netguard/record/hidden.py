@@ -1,34 +1,37 @@
 """Hides credentials in lines without regular expressions, for a guest that has no supervisor: a guest has no `re`.
 
-It knows the values it was given, tokens by how they begin, what stands behind a secret's name, and the password in a
-URL. It knows less than the supervisor's `trail.redact`, so the more is left to whoever keeps the lines.
+It hides what the supervisor's `trail.redact` hides, but for the special options of single programs. Each function goes
+through the text once, and a replaced part is not looked at again.
 """
 
 from __future__ import annotations
 
 from .keys import NAMES, OWN
 from .names import MIN_VALUE, secret_name
+from .tokens import NO_SECRETS, NOT_VALUES, TOKENS, WEBHOOKS, characters
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-#: How tokens begin, and how many characters must follow for it to be one. Formats are from the vendors' documents.
-TOKENS: tuple[tuple[str, int], ...] = (
-    ("AKIA", 16), ("ASIA", 16), ("ghp_", 20), ("gho_", 20), ("ghu_", 20), ("ghs_", 20), ("ghr_", 20),
-    ("github_pat_", 20), ("glpat-", 16), ("gldt-", 16), ("xoxb-", 8), ("xoxp-", 8), ("xoxa-", 8), ("xapp-", 8),
-    ("sk_live_", 8), ("sk_test_", 8), ("rk_live_", 8), ("whsec_", 16), ("AIza", 30), ("ya29.", 16), ("sk-ant-", 12),
-    ("sk-proj-", 12), ("sk-svcacct-", 12), ("sk-", 20), ("hf_", 20), ("gsk_", 20), ("nvapi-", 20), ("npm_", 30),
-    ("pypi-AgE", 16), ("SG.", 33), ("hvs.", 16), ("dop_v1_", 32), ("dckr_pat_", 16), ("eyJ", 24),
-)  # fmt: skip
+#: (literal, characters that follow, at least so many, exactly so many), flat.
+LITERALS = tuple([
+    (literal, written, least, exact) for literals, written, least, exact in TOKENS for literal in literals
+])  # fmt: skip
 
-WORD = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.%+/=~")
-EDGE = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
-#: What ends a value that stands bare behind `name=`.
-ENDS = " \t\r\n\"'&;,<>"
+ALNUM = characters("A-Za-z0-9")
+HEX = characters("0-9A-Fa-f")
+BASE64 = ALNUM | frozenset("_.-")
+WORD = ALNUM | frozenset("_.%+/=~-")
+#: What ends a value that stands bare behind `name=`, and what may stand between the name and it.
+ENDS, BETWEEN = " \t\r\n\"'&;,<>", " \"'="
+#: Longest name that is looked at.
+MAX_NAME = 64
 
 #: Names of headers whose whole value is a secret, however many words it has.
 HEADERS = ("authorization", "cookie")
+#: Words before a credential, and how long a word is that can be nothing else.
+SCHEMES, LONG = ("bearer", "basic"), 20
 
 #: Texts remembered, and the longest that is.
 REMEMBERED, REMEMBERED_TEXT = 1_024, 512
@@ -69,18 +72,27 @@ class Hider:
         return found
 
     def look(self, text: str) -> str:
-        """A text seen for the first time."""
-        for secret in self.secrets:
-            if secret in text:
-                text = text.replace(secret, redacted(secret))
-        if "://" in text and "@" in text:
-            text = hide_userinfo(text)
-        for beginning, least in TOKENS:
-            if beginning in text:
-                text = hide_token(text, beginning, least)
+        """A text seen for the first time. Headers go first, to their ends: what is left of one looks like text."""
         for sign in "=:":
             if sign in text:
                 text = hide_assigned(text, sign)
+        for secret in self.secrets:
+            if secret in text:
+                text = text.replace(secret, redacted(secret))
+        if "PRIVATE KEY-----" in text:
+            text = hide_keys(text)
+        if "://" in text and "@" in text:
+            text = hide_userinfo(text)
+        for literal, follow, least, exact in LITERALS:
+            if literal in text:
+                text = hide_token(text, literal, characters(follow), least, exact)
+        if "eyJ" in text or ":AA" in text:
+            text = hide_dotted(text)
+        for place in WEBHOOKS:
+            if place in text:
+                text = hide_token(text, place, WORD, MIN_VALUE, False, whole=False)
+        if " " in text:
+            text = hide_words(text)
         return text
 
     def value(self, value: object, depth: int = MAX_DEPTH) -> object:
@@ -106,12 +118,9 @@ class Hider:
             if type(item) is not str:
                 shown.append(self.value(item, MAX_DEPTH - 1))
                 before = ""
-            elif before and not item.startswith("--") and item:
-                shown.append(redacted(item))
-                before = ""
             else:
-                shown.append(self.text(item))
-                before = item if item[:1] == "-" and "=" not in item and secret_name(item) else ""
+                shown.append(self.text(behind(before, item)))
+                before = item
         return shown
 
     def onto(
@@ -135,22 +144,93 @@ class Hider:
         return shown
 
 
-def hide_token(text: str, beginning: str, least: int) -> str:
-    """The text without tokens that begin so."""
-    at = text.find(beginning)
+def behind(option: str, value: str) -> str:
+    """A value behind an option that says what it is: `--password VALUE`, `-u NAME:PASSWORD`."""
+    if option[:1] != "-" or "=" in option or not value or value.startswith(("--", *NOT_VALUES)):
+        return value
+    if secret_name(option):
+        return redacted(value)
+    name, colon, password = value.partition(":")
+    if option in ("-u", "-U", "--user", "--proxy-user") and password and not (password.isdigit() and len(password) < 8):
+        return f"{name}{colon}{redacted(password)}" if not password.startswith(NOT_VALUES) else value
+    return value
+
+
+def hide_words(text: str) -> str:
+    """The text without what stands behind an option's name, or behind `bearer` and `basic`."""
+    words = text.split(" ")
+    for at in range(1, len(words)):
+        words[at] = behind(words[at - 1], words[at])
+        value = words[at]
+        if words[at - 1].lower().endswith(SCHEMES) and WORD.issuperset(value) and is_random(value):
+            words[at] = redacted(value)
+    return " ".join(words)
+
+
+def is_random(value: str) -> bool:
+    """Whether a word behind `bearer` or `basic` is none of a language: long, or with digits or capitals in it."""
+    odd = len(value) >= LONG or any([letter in "0123456789" for letter in value]) or value[1:].lower() != value[1:]
+    return len(value) >= MIN_VALUE and odd
+
+
+def hide_token(text: str, literal: str, follow: frozenset[str], least: int, exact: bool, *, whole: bool = True) -> str:
+    """The text without tokens of one row; with `whole` the literal is a part of them."""
+    at = text.find(literal)
     while at >= 0:
-        end = at + len(beginning)
-        while end < len(text) and text[end] in WORD:
+        start = end = at + len(literal)
+        while end < len(text) and text[end] in follow:
             end += 1
-        if end - at - len(beginning) >= least and (at == 0 or text[at - 1] not in EDGE):
-            text = text[:at] + redacted(text[at:end]) + text[end:]
-            end = at
-        at = text.find(beginning, end + 1)
+        long_enough = end - start == least if exact else end - start >= least
+        if long_enough and (not whole or at_edge(text, at)):
+            begin = at if whole else start
+            text = text[:begin] + redacted(text[begin:end]) + text[end:]
+            end = start
+        at = text.find(literal, end)
+    return text
+
+
+def at_edge(text: str, at: int) -> bool:
+    """Whether a token may begin here: not inside a word, but right behind a percent-escape."""
+    if at == 0 or text[at - 1] not in ALNUM:
+        return True
+    return at >= 3 and text[at - 3] == "%" and text[at - 2] in HEX and text[at - 1] in HEX
+
+
+def hide_dotted(text: str) -> str:
+    """The text without JSON Web Tokens, which have a second part, and bots' tokens: digits, `:AA`, the rest."""
+    for literal in ("eyJ", ":AA"):
+        at = text.find(literal)
+        while at >= 0:
+            begin, end = at, at + 3
+            while end < len(text) and text[end] in BASE64:
+                end += 1
+            while literal == ":AA" and begin > 0 and text[begin - 1] in "0123456789":
+                begin -= 1
+            second = text[at:end].partition(".")[2].partition(".")[0]
+            if len(second) >= 8 and at_edge(text, at) if literal == "eyJ" else at - begin >= 8 and end - at >= 33:
+                text = text[:begin] + redacted(text[begin:end]) + text[end:]
+                end = begin + 3
+            at = text.find(literal, end)
+    return text
+
+
+def hide_keys(text: str) -> str:
+    """The text without private keys, whole or cut off."""
+    at = text.find("-----BEGIN ")
+    while at >= 0:
+        begin = text.find("PRIVATE KEY-----", at, at + 80)
+        if begin < 0:
+            at = text.find("-----BEGIN ", at + 1)
+            continue
+        end = text.find("-----END ", begin)
+        end = text.find("-----", end + 9) + 5 if end >= 0 and text.find("-----", end + 9) >= 0 else len(text)
+        text = text[:at] + redacted(text[at:end]) + text[end:]
+        at = text.find("-----BEGIN ", at)
     return text
 
 
 def hide_userinfo(text: str) -> str:
-    """The text without the passwords in its URLs."""
+    """The text without the passwords in its URLs, and without long names with a digit in: tokens used as one."""
     at = text.find("://")
     while at >= 0:
         start = end = at + 3
@@ -158,9 +238,11 @@ def hide_userinfo(text: str) -> str:
             end += 1
         user, sign, _ = text[start:end].rpartition("@")
         name, _, password = user.partition(":")
-        if sign and password and not password.startswith("[redacted "):
+        if sign and password and not password.startswith(NOT_VALUES):
             place = start + len(name) + 1
             text = text[:place] + redacted(password) + text[place + len(password) :]
+        elif sign and not password and len(name) >= LONG and any([letter in "0123456789" for letter in name]):
+            text = text[:start] + redacted(name) + text[start + len(name) :]
         at = text.find("://", start)
     return text
 
@@ -169,28 +251,41 @@ def hide_assigned(text: str, sign: str) -> str:
     """The text without what stands behind a secret's name and the sign: `token=…`, `Authorization: …`."""
     at = text.find(sign)
     while at >= 0:
-        name = name_before(text, at)
         start = at + 1
-        while start < len(text) and text[start] in " \"'=":
+        while start < len(text) and text[start] in BETWEEN:
             start += 1
-        if name and secret_name(name):
-            whole = name.lower().endswith(HEADERS)
+        name = name_before(text, at)
+        if name and (secret_name(name) or name.lower() in ("pwd", "sig", "signature")):
+            quote = text[start - 1] if text[start - 1] in "\"'" else ""
+            ends = quote or ("\r\n\"'" if name.lower().endswith(HEADERS) else ENDS)
             end = start
-            while end < len(text) and text[end] not in ("\r\n\"'" if whole else ENDS):
+            while end < len(text) and text[end] not in ends:
                 end += 1
             value = text[start:end]
-            if len(value) >= 3 and "[redacted " not in value and value[:1] not in "$%{[":
+            if is_value(value, name, bare=sign == ":" and not quote):
                 text = text[:start] + redacted(value) + text[end:]
         at = text.find(sign, max(start, at + 1))
     return text
 
 
+def is_value(value: str, name: str, *, bare: bool) -> bool:
+    """Whether it can be a secret. Behind a colon prose is likelier, so there it must look less like a word."""
+    if value.lstrip(":").startswith(NOT_VALUES) or value.lower() in NO_SECRETS:
+        return False
+    if name.lower() == "pwd" and value.startswith(("/", "~", ".")):
+        return False  # the working directory
+    if not bare or name.lower().endswith(HEADERS):
+        return len(value) >= 3
+    digits = [letter for letter in value if letter in "0123456789"]
+    return len(value) >= 8 or (len(value) >= 5 and 0 < len(digits) < len(value))
+
+
 def name_before(text: str, at: int) -> str:
-    """The word that ends where `at` is, quotes left out; at most 64 characters of it."""
+    """The word that ends where `at` is, quotes left out; at most MAX_NAME characters of it."""
     end = at
     while end > 0 and text[end - 1] in "\"' ":
         end -= 1
     start = end
-    while start > 0 and end - start < 64 and text[start - 1] in WORD:
+    while start > 0 and end - start < MAX_NAME and (text[start - 1] in ALNUM or text[start - 1] in "_.-"):
         start -= 1
     return text[start:end]

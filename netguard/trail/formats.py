@@ -4,8 +4,7 @@ Each row is looked for only where one of its literals occurs, so ordinary text n
 guest's and hostile: every pattern is linear in it. None has a repeat inside a repeat, and a repeat that something must
 follow cannot run over the row's own beginning, or is bounded. `tests/trail/test_redact.py` times the worst texts.
 
-Formats are from the vendors' documents. Left out because they cannot be told from ordinary names: Mailgun's old
-`key-` with 32 hex digits (cache keys look so), and any rule that only measures entropy (git and content hashes).
+What tokens begin with stands in `record.tokens`.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ import binascii
 import re
 
 from netguard.record.names import WORDS
+from netguard.record.tokens import NO_SECRETS, NOT_VALUES, TOKENS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,31 +23,10 @@ if TYPE_CHECKING:
 EDGE = r"(?:(?<![A-Za-z0-9])|(?<=%[0-9A-Fa-f]{2}))"
 
 #: (literals, what follows them): a literal at an EDGE, then the rest. Whole match is the secret.
-PREFIXES: tuple[tuple[tuple[str, ...], str], ...] = (
-    (("AKIA", "ASIA", "ABIA", "ACCA"), r"[A-Z0-9]{16}(?![A-Z0-9])"),  # AWS
-    (("ghp_", "gho_", "ghu_", "ghs_", "ghr_"), r"[A-Za-z0-9]{20,}"),  # GitHub
-    (("github_pat_",), r"[A-Za-z0-9_]{20,}"),
-    (("glpat-", "gldt-", "glrt-", "glptt-", "glcbt-", "glagent-", "gloas-"), r"[A-Za-z0-9_.-]{16,}"),  # GitLab
-    (("xoxa-", "xoxb-", "xoxe-", "xoxe.", "xoxo-", "xoxp-", "xoxr-", "xoxs-", "xoxc-", "xoxd-", "xapp-"),
-     r"[A-Za-z0-9.%-]{8,}"),  # Slack
-    (("sk_live_", "sk_test_", "rk_live_", "rk_test_"), r"[A-Za-z0-9]{8,}"),  # Stripe
-    (("whsec_",), r"[A-Za-z0-9+/=]{16,}"),
-    (("AIza",), r"[A-Za-z0-9_-]{30,}"),  # Google
-    (("GOCSPX-",), r"[A-Za-z0-9_-]{16,}"),
-    (("ya29.",), r"[A-Za-z0-9_.-]{16,}"),
-    (("sk-ant-", "sk-proj-", "sk-svcacct-", "sk-admin-", "sk-or-", "sk-lf-"), r"[A-Za-z0-9_-]{12,}"),  # LLM providers
-    (("sk-",), r"[A-Za-z0-9]{20,}"),  # no hyphens here: sk-learn-extensions-and-more is a name
-    (("hf_", "gsk_", "nvapi-", "pplx-", "xai-", "tvly-", "lsv2_"), r"[A-Za-z0-9]{20,}"),
-    (("npm_",), r"[A-Za-z0-9]{30,}"),
-    (("pypi-AgE",), r"[A-Za-z0-9_-]{16,}"),
-    (("SG.",), r"[A-Za-z0-9_-]{16,32}\.[A-Za-z0-9_-]{16,64}"),  # SendGrid
-    (("hvs.", "hvb.", "hvr."), r"[A-Za-z0-9_-]{16,}"),  # Vault
-    (("dapi",), r"[0-9a-f]{32}(?![0-9a-f])"),  # Databricks
-    (("dop_v1_", "doo_v1_", "dor_v1_"), r"[0-9a-f]{32,}"),  # DigitalOcean
-    (("shpat_", "shpca_", "shppa_", "shpss_"), r"[0-9a-fA-F]{32}"),  # Shopify
-    (("dckr_pat_",), r"[A-Za-z0-9_-]{16,}"),
-    (("SK",), r"[0-9a-f]{32}(?![0-9a-f])"),  # Twilio
-)  # fmt: skip
+PREFIXES = tuple(
+    (literals, f"[{chars}]{{{least}}}(?![{chars}])" if exact else f"[{chars}]{{{least},}}")
+    for literals, chars, least, exact in TOKENS
+)
 
 #: A name from the table, however joined; the longest words first, so that `secret_key` is not read as `secret`.
 NAMES = [word.replace("_", "[_.-]?") for word in sorted(WORDS, key=len, reverse=True)]
@@ -55,8 +34,6 @@ NAME = "(?:" + "|".join([*NAMES, "_auth"]) + r")\d{0,2}"  # npm's _auth, which i
 QUOTE = r"""(?:\\?["'])?"""
 #: A value in quotes up to the same quote, else up to what ends a word. Groups are numbered by who uses it.
 VALUE = r"""(?:"([^"\r\n]+)"|'([^'\r\n]+)'|""" + QUOTE + r"""(?!["'])([^\s"'&;,<>]+))"""
-#: What is no value: already hidden, or a shell's or template's word for one.
-NOT_VALUES = ("[redacted", "${", "$(", "{{", "%(")
 
 PEM = r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY-----(?:[^-]|-(?!----END))*(?:-----END [A-Z0-9 ]{0,40}-----)?"
 #: Dots are in the class: a repeat that a dot must follow would be quadratic.
@@ -125,7 +102,7 @@ def assigned(match: re.Match[str]) -> str:
     value = match.group(group)
     if match.group()[:3].lower() == "pwd" and value.startswith(("/", "~", ".")):
         return match.group()  # PWD is also the working directory
-    if value.lower() in ("none", "null", "true", "false", "undefined"):
+    if value.lower() in NO_SECRETS:
         return match.group()
     enough = 3 if "=" in sign or sign.upper() == "%3D" or not sign or group != 4 else 8
     if len(value) < enough and not (len(value) >= 5 and any(c.isdigit() for c in value) and not value.isdigit()):
