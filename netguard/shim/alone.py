@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import sys
 from _thread import RLock, _local
-from posix import getpid
+from posix import getpid, register_at_fork
 from time import monotonic, sleep, time_ns
 
 from ..core.commands import Later, LookUp, Record, Reply
@@ -102,6 +102,7 @@ class Alone:
         self.world = world
         self.hider = hider
         self.address = address_of(settings.log)
+        register_at_fork(after_in_child=self.turn_over)
         self.lines = _local()
         self.mark = settings.log_id  # what the run's first process found where the lines go; it must stay that
         self.granted: dict[tuple[str, ...], tuple[str, list[str]]] = {}
@@ -178,6 +179,10 @@ class Alone:
             turn.chains[depth] = None
             raise
 
+    def turn_over(self) -> None:
+        """In a child, right after the fork: the turn is its parent's. A pid can come again, and would not tell."""
+        self.turn.pid = -1
+
     def forked(self, turn: Turn) -> Turn:
         """The child's own turn. What the parent has counted is the parent's to tell."""
         self.turn = Turn(turn.base)
@@ -196,6 +201,8 @@ class Alone:
         known = self.granted.get(fields) if op == "ask" else None
         if known is not None:
             self.session.count(known[0])
+            if self.sealed:
+                self.tick(chain, now)  # nothing may come after it that would tell of it
             return known[1], 0
         try:
             commands = self.decided(read([op, "0", *fields]), self.process(), now)
@@ -204,6 +211,8 @@ class Alone:
             return [DENY, "0", "hostile-argument", str(error)], 0
         if op == "ask":
             self.keep(fields, commands)
+        if self.sealed:
+            self.tick(chain, now)
         return self.carry(chain, commands, 0)
 
     def decided(self, question: Question, process: Process, now: float) -> list[Command]:

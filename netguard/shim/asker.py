@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+from _thread import _local
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import _socket
     from typing import Any, Protocol
 
     class Asker(Protocol):
         """Who answers questions: a channel to the supervisor, or a guest's own decider."""
 
         lines: Any  # a `_thread._local`
-
-        @property
-        def address(self) -> object:
-            """What it connects to itself, by this very object."""
 
         def ask(self, op: str, fields: tuple[str, ...]) -> list[str]:
             """Returns the answer's fields: verdict, number of the record, what belongs to them. Raises Lost."""
@@ -27,3 +26,25 @@ OPENING = frozenset(("socket.__new__", "fcntl.fcntl", "time.sleep"))
 
 class Lost(Exception):
     """The supervisor cannot be asked."""
+
+
+#: Per thread: the socket that the guard itself is about to connect.
+_reaching = _local()
+
+
+def reach_out(sock: _socket.socket, address: str | bytes) -> None:
+    """Connects a socket of the guard's own, which is no act of the guest's. Raises OSError."""
+    _reaching.sock = sock
+    try:
+        sock.connect(address)
+    finally:
+        _reaching.sock = None
+
+
+def is_ours(sock: object) -> bool:
+    """Whether this connect is the guard's. It is so once: a hook of the guest's comes next, and sees the socket too."""
+    found = getattr(_reaching, "sock", None)
+    if found is None or found is not sock:
+        return False
+    _reaching.sock = None
+    return True

@@ -21,7 +21,7 @@ from posix import getpid, register_at_fork, urandom
 
 from ..core.seal import SIZE, keyed, seal
 from ..core.wire import MAX_ANSWER, VERSION, pack, unpack
-from .asker import Lost
+from .asker import Lost, reach_out
 from .high import lift
 
 #: Seconds until a question counts as lost. A look-up through a dead resolver takes half a minute; a rule's delay is at
@@ -128,7 +128,7 @@ def reach(sock: _socket.socket, address: str | bytes) -> None:
     C takes that for a connection which is under way, and then, since nothing is wrong with the socket, for made.
     """
     for _ in range(INTERRUPTIONS):
-        sock.connect(address)
+        reach_out(sock, address)
         try:
             sock.getpeername()
         except OSError:

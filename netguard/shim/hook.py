@@ -13,7 +13,7 @@ from time import monotonic
 from ..denied import Denied, denied
 from . import credentials, origin
 from .arguments import READERS, Hostile
-from .asker import OPENING, Lost
+from .asker import OPENING, Lost, is_ours
 from .environment import Environment
 from .table import RUNNING, SELF_TEST
 
@@ -131,7 +131,6 @@ def install(witness: Witness, front: Callable[[object], None]) -> None:
     rows = witness.rows
     saw = witness.saw
     announced = witness.channel.lines
-    address = witness.channel.address
     names = credentials.NAMES
     nonce = object()
     heard = []
@@ -147,8 +146,8 @@ def install(witness: Witness, front: Callable[[object], None]) -> None:
             path = args[0]
             if type(path) is str and path[path.rfind("/") + 1 :] not in names:
                 return  # almost every file there is, so it is let go first; the reader looks at the others
-        if event == "socket.connect" and args[1] is address:
-            return  # the shim's own connection; whoever else had this very object would only reach the supervisor
+        if event == "socket.connect" and is_ours(args[0]):
+            return
         if event == "subprocess.Popen":
             announced.popen = True
             return

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import _socket
 import sys
+from fcntl import F_GETFL, F_SETFL, fcntl
 from posix import (
     O_APPEND,
     O_CLOEXEC,
@@ -20,16 +21,19 @@ from posix import (
     close,
     dup,
     fstat,
+    getpid,
     getuid,
     lseek,
     lstat,
     pread,
+    stat,
     write,
 )
 from posix import open as open_file
 from time import monotonic, sleep
 
 from ..record import NotRecorded
+from .asker import reach_out
 from .high import lift
 
 #: Longest line on a pipe or a socket, with its line feed: what POSIX promises to write in one piece is 512 bytes, what
@@ -58,7 +62,7 @@ BEGINNING = b'{"v":1,"seq":'
 _SOCKET = _socket.socket
 _UNIX, _SEQPACKET, _STREAM, _DGRAM = _socket.AF_UNIX, _socket.SOCK_SEQPACKET, _socket.SOCK_STREAM, _socket.SOCK_DGRAM
 _NOW = _socket.MSG_DONTWAIT | _socket.MSG_NOSIGNAL
-_SOL_SOCKET, _PEERCRED = _socket.SOL_SOCKET, _socket.SO_PEERCRED
+_SOL_SOCKET, _PEERCRED, _SO_TYPE = _socket.SOL_SOCKET, _socket.SO_PEERCRED, _socket.SO_TYPE
 
 
 def identity(fd: int) -> tuple[int, int]:
@@ -79,9 +83,13 @@ class Sink:
     patience = PATIENCE
     watch = "a stream: what others write there is not seen"
 
+    #: How the descriptor writes (F_GETFL); None where nothing of ours depends on it.
+    flags: int | None = None
+
     def __init__(self, fd: int) -> None:
         self.fd = fd
         self.identity = identity(fd)
+        self.pid = getpid()
 
     def mark(self) -> tuple[int, int]:
         """What every opening of the same place has in common."""
@@ -97,7 +105,10 @@ class Sink:
         Raises NotRecorded when it cannot be mended.
         """
         if self.ours():
-            return ""
+            if self.flags is None or fcntl(self.fd, F_GETFL) == self.flags:
+                return ""
+            fcntl(self.fd, F_SETFL, self.flags)
+            return "the trail's descriptor was made to write otherwise"
         try:
             self.fd = self.again()
         except OSError as error:
@@ -115,6 +126,8 @@ class Sink:
 
     def put(self, data: bytes) -> tuple[int, str]:
         """Takes bytes; returns (how many arrived, why not all: "" if they did). Waits for a slow reader, once."""
+        if getpid() != self.pid:
+            return 0, "a child does not go on with its parent's line"  # forked by a signal handler in the middle of it
         until = monotonic() + self.patience
         done, pause = 0, SHORTEST
         while done < len(data):
@@ -129,7 +142,7 @@ class Sink:
             except OSError as error:
                 return done, error.strerror or "it cannot be written"
         self.patience = PATIENCE
-        return done, ""
+        return (done, "") if self.ours() else (0, "the descriptor was changed while the line was written")
 
     def send(self, data: bytes) -> int:
         """One write(2) or send(2). Raises OSError."""
@@ -165,6 +178,8 @@ class FileSink(Sink):
     def __init__(self, fd: int, path: str) -> None:
         super().__init__(fd)
         self.path = path
+        self.flags = fcntl(fd, F_GETFL)
+        self.misplaced = ""  # what is wrong with how the last line was written
         self.ends: list[int] = []  # of our own lines that were not looked at yet
         start, end = self.tail(0)
         self.size = start + len(end)  # all before this was looked at
@@ -195,9 +210,18 @@ class FileSink(Sink):
         return lift(open_file(self.path, O_RDWR | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK))
 
     def put(self, data: bytes) -> tuple[int, str]:
-        """As ever; what others have put in front of it meanwhile is looked at with the next line."""
+        """As ever; what others have put in front of it meanwhile is looked at with the next line.
+
+        It is read back: between two calls of ours another file can be put behind the descriptor's number, and taken
+        away again, or the file's end be moved.
+        """
         written, why = super().put(data)
+        if not self.ours():
+            return 0, why  # said above
         end = lseek(self.fd, 0, SEEK_CUR)  # behind our line, wherever it has come to lie
+        if not why and (end - written < self.least() or pread(self.fd, written, end - written) != data):
+            self.misplaced = "a line did not get where it belongs"
+            return 0, self.misplaced
         if end - written == self.size and not self.ends:
             self.size = end
         else:
@@ -206,8 +230,9 @@ class FileSink(Sink):
 
     def foul(self, now_ns: int) -> str:
         """Cut, deleted, given a second name, exchanged, or written to by one who is no guard."""
-        status = fstat(self.fd)
-        least = self.ends[-1] if self.ends else self.size
+        if self.misplaced:
+            return self.misplaced
+        status, least = fstat(self.fd), self.least()
         if status.st_size < least:
             return f"the trail holds {status.st_size} bytes where {least} were written"
         if status.st_nlink != 1:
@@ -215,6 +240,10 @@ class FileSink(Sink):
         if self.path and not self.is_there():
             return "the trail's path leads to something else"
         return self.forged() if status.st_size != self.size else ""
+
+    def least(self) -> int:
+        """What the file must hold by now."""
+        return self.ends[-1] if self.ends else self.size
 
     def is_there(self) -> bool:
         """Whether the path still leads to the file."""
@@ -241,7 +270,8 @@ class FileSink(Sink):
 
     def accept(self) -> None:
         """Takes the file as it is: what was done to it is about to be said."""
-        self.size, self.ends = fstat(self.fd).st_size, []
+        self.kept()
+        self.size, self.ends, self.misplaced = fstat(self.fd).st_size, [], ""
 
     def at_line_start(self) -> bool:
         """Whether what is written next begins a line."""
@@ -259,6 +289,7 @@ class PipeSink(Sink):
         self.number = number
         super().__init__(number)
         self.fd = self.again()
+        self.flags = fcntl(self.fd, F_GETFL)
 
     def again(self) -> int:
         """Opens what the number leads to, if it is still that. Without /proc a copy of the number has to do."""
@@ -277,8 +308,13 @@ class SocketSink(Sink):
         self.sock = sock
         self.address = address
         self.number = number
-        self.peer = reader(sock)
+        self.peer = reader(sock, address)
+        self.name = name_of(sock)
         super().__init__(sock.fileno())
+
+    def ours(self) -> bool:
+        """Also whether it still leads to the same name: a datagram socket can be connected elsewhere."""
+        return super().ours() and name_of(self.sock) == self.name
 
     def mark(self) -> tuple[int, int]:
         return self.identity if self.address is None else self.peer
@@ -291,7 +327,7 @@ class SocketSink(Sink):
             found = _SOCKET(fileno=lift(dup(self.number)))
         else:
             found = connected(self.address)
-            if reader(found) != self.peer:
+            if reader(found, self.address) != self.peer:
                 found.close()
                 raise OSError(EBADF, "somebody else answers in its reader's name")
             self.identity = identity(found.fileno())
@@ -311,12 +347,25 @@ class SocketSink(Sink):
         self.fd = -1
 
 
-def reader(sock: _socket.socket) -> tuple[int, int]:
+def name_of(sock: _socket.socket) -> object:
+    """What the socket is connected to, None for nothing."""
+    try:
+        return sock.getpeername()
+    except OSError:
+        return None
+
+
+def reader(sock: _socket.socket, address: str | bytes | None) -> tuple[int, int]:
     """Who reads at the other end, by the kernel's word: (process, user), struct ucred of unix(7).
+
+    Of a datagram socket the kernel says nothing of the kind, so its file has to do.
 
     A reader of another user's may be another process after a restart: no guest can be it. One of the guest's own user
     may not.
     """
+    if sock.getsockopt(_SOL_SOCKET, _SO_TYPE) == _DGRAM and type(address) is str:
+        status = stat(address)
+        return status.st_dev, status.st_ino
     attested = sock.getsockopt(_SOL_SOCKET, _PEERCRED, 12)
     pid, uid = [int.from_bytes(attested[at : at + 4], sys.byteorder) for at in (0, 4)]
     return (0, uid) if uid != getuid() else (pid, uid)
@@ -329,7 +378,7 @@ def connected(address: str | bytes) -> _socket.socket:
         sock = _SOCKET(_UNIX, kind)
         sock.settimeout(None)
         try:
-            sock.connect(address)
+            reach_out(sock, address)
         except OSError as error:
             sock.close()
             if error.errno != EPROTOTYPE:  # for a path of another type; of an abstract name nobody knows that

@@ -88,9 +88,43 @@ ON_FILE: dict[str, tuple[str, list[str], str]] = {
     ),
     "make it not block": ("each(lambda fd: os.set_blocking(fd, False))", [PASSED, PASSED], ""),
     "take the append away": (
-        "each(lambda fd: fcntl.fcntl(fd, fcntl.F_SETFL, 0))", [PASSED, PASSED], "",
+        "each(lambda fd: fcntl.fcntl(fd, fcntl.F_SETFL, 0))", [PASSED, PASSED], "channel.lost",
+    ),
+    "write over what was written": (
+        "[fd] = [fd for fd in fds() if fd > 600]\n"
+        "real = fcntl.fcntl\n"
+        "def over(): real(fd, fcntl.F_SETFL, 0); os.lseek(fd, 0, 0)\n"
+        "sys.addaudithook(lambda event, args: event == 'socket.connect' and over())",
+        [PASSED, PASSED], "channel.lost",
     ),
 }  # fmt: skip
+
+
+#: name -> code that runs in a signal handler a moment after the guard has looked, and once more when the act is over.
+BETWEEN = """
+save, null = os.dup([fd for fd in fds() if fd > 600][0]), os.open("/dev/null", os.O_RDWR)
+import random, signal
+number = [fd for fd in fds() if fd > 600][0]
+signal.signal(signal.SIGALRM, lambda *_: os.dup2(null, number))
+chance, passed = random.Random(7), 0
+for _ in range(300):
+    signal.setitimer(signal.ITIMER_REAL, chance.uniform(2e-5, 4e-4))
+    passed += tries() == "ConnectionRefusedError "
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    os.dup2(save, number)
+met.append(passed)
+"""
+
+
+def test_a_descriptor_that_is_swapped_while_a_line_is_written(tmp_path: Path) -> None:
+    """Whatever passed is on record; where a line went elsewhere, the act was denied."""
+    run = attacked(tmp_path, BETWEEN, env={"TRAIL": str(tmp_path / "trail.jsonl")})
+    passed = said(run)[1]
+    logged = run.lines("connect", verdict="log")
+    after = [one for one in said(run)[2:] if one == PASSED]
+    assert len(logged) >= 1 + passed + len(after), (passed, len(logged))
+    report = verified(tmp_path / "trail.jsonl")
+    assert report["whole"], report["first_bad"]
 
 
 def attacked(folder: Path, attack: str, **how: Any) -> Result:
