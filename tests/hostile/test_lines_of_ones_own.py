@@ -300,3 +300,65 @@ print(json.dumps([met[0], met[-1], met.count("trail"), time.monotonic() - start]
     assert (first, last) == ("passed", "trail")
     assert denied > 200
     assert seconds < 20
+
+
+def test_a_datagram_socket_that_is_connected_elsewhere(tmp_path: Path) -> None:
+    """The guest leads the guard's own socket to one of its own: it is told, and the collector goes on getting lines."""
+    place = str(tmp_path / "lines")
+    attack = """
+mine = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+mine.bind(os.environ["PLACE"] + ".mine")
+[fd] = [fd for fd in fds() if fd > 600]
+socket.socket(fileno=os.dup(fd)).connect(os.environ["PLACE"] + ".mine")
+mine.setblocking(False)
+"""
+    got: list[bytes] = []
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as server:
+        server.bind(place)
+        collector = threading.Thread(daemon=True, target=collect, args=(server, got))
+        collector.start()
+        run = attacked(tmp_path, attack, env={"NETGUARD_LOG": f"unix:{place}", "PLACE": place})
+        collector.join(20)
+    assert said(run)[1:] == [PASSED, PASSED], run.stderr
+    lines = b"".join(got).splitlines()
+    assert len([line for line in lines if b'"port":9,' in line]) == 3
+    assert any([b'"event":"channel.lost"' in line for line in lines])
+
+
+def test_the_guard_s_own_connect_lends_itself_to_no_other(tmp_path: Path) -> None:
+    """A hook of the guest's sees the very objects of the connect to the collector, in a child that makes one."""
+    place = str(tmp_path / "lines")
+    attack = """
+seen = []
+def hook(event, args):
+    if event == "socket.connect" and type(args[1]) is str:
+        seen.append(args)
+        try:
+            args[0].connect(os.environ["PLACE"] + ".secret")
+            seen.append("nested")
+        except OSError as error:
+            seen.append(type(error).__name__)
+sys.addaudithook(hook)
+read, write = os.pipe()
+if os.fork() == 0:
+    tries()
+    found = [one for one in seen if type(one) is str]
+    try:
+        socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET).connect(seen[0][1])
+        found.append("reached")
+    except OSError as error:
+        found.append(type(error).__name__)
+    os.write(write, json.dumps([seen[0][1] == os.environ["PLACE"], found[-1]]).encode())
+    os._exit(0)
+os.wait()
+met.append(os.read(read, 999).decode())
+"""
+    rules = 'version: 1\ndefault: log\nrules: [{name: no-lines, deny: connect, to: "unix:/*"}]\n'
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as server:
+        server.bind(place)
+        server.listen()
+        threading.Thread(daemon=True, target=lambda: [collect(server.accept()[0], []) for _ in range(4)]).start()
+        script = write(tmp_path, GUEST.replace("{attack}", attack))
+        env = {"NETGUARD_LOG": f"unix:{place}", "PLACE": place}
+        run = run_injected([interpreters()[0].path, script], tmp_path, rules, env=env)
+    assert said(run)[1] == '[true, "Denied"]', (run.stdout, run.stderr)
