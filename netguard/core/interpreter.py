@@ -5,7 +5,7 @@ Pure; whoever asks looks up the real path of a program and the beginning of its 
 
 from __future__ import annotations
 
-from .carriers import dotted
+from .carriers import CARRIERS, dotted
 
 TYPE_CHECKING = False  # what typing exports, without importing typing into the guest
 if TYPE_CHECKING:
@@ -26,6 +26,17 @@ HEAD_BYTES = 2048
 #: How pip and uv write a launcher whose interpreter path does not fit a first line: valid sh and valid Python.
 LONG_LAUNCHER = b"#!/bin/sh\n'''exec' "
 
+#: From 3.11 on Python reads this file beside its own: it then ignores PYTHONPATH and imports no site.
+PTH = "._pth"
+#: What `env -S` reads in a way of its own: quotes, escapes, variables and comments.
+QUOTING = "\"'\\$#"
+#: Variables that a first line may not set for a Python that counts as covered, besides the carriers.
+SETTING = ("PYTHON", "NETGUARD_", "LD_")
+
+
+class Uncovered(tuple):  # type: ignore[type-arg]  # tuple[str] has no C type in 3.9
+    """In the place of options: the one reason why the guard can not be counted on in this Python, whatever they are."""
+
 
 def is_python(path: str, real: str) -> bool:
     """True for a name CPython is installed under: python, python3, python3.13t; by itself or behind a symbolic link.
@@ -37,33 +48,82 @@ def is_python(path: str, real: str) -> bool:
 
 
 def options_of(
-    program: str, real: str, head: bytes, argv: Sequence[str], follow: Callable[[str], str]
+    program: str,
+    real: str,
+    head: bytes,
+    argv: Sequence[str],
+    follow: Callable[[str], str],
+    exists: Callable[[str], bool],
 ) -> Sequence[str] | None:
     """The arguments Python itself will read when the program is or starts an interpreter, else None.
 
     real:   the program's path with links followed.  head: the beginning of its file, b"" where it cannot be read.
-    follow: follows the links of a path, for the interpreter that a script names.
+    follow: follows the links of a path, for the interpreter that a script names.  exists: whether a file is there.
     """
     if is_python(program, real):
-        return argv[1:]
+        # Python takes its own place from argv[0] when there is a "/" in it, whatever file was started.
+        named = [argv[0]] if argv and "/" in argv[0] and argv[0] != program else []
+        return beside([program, real, *named], argv[1:], exists)
     if head.startswith(LONG_LAUNCHER):
         line = head[len(LONG_LAUNCHER) :].split(b"\n", 1)[0].split(b'"$0"', 1)[0]
         path = line.decode("utf-8", "surrogateescape").strip(" '\"")
-        return () if is_python(path, follow(path)) else None
+        real = follow(path)
+        return beside([path, real], (), exists) if is_python(path, real) else None
     if not head.startswith(b"#!"):
         return None
-    return shebang_options(head[2:].split(b"\n", 1)[0].decode("utf-8", "surrogateescape").split(), follow)
+    return shebang_options(head[2:].split(b"\n", 1)[0].decode("utf-8", "surrogateescape").split(), follow, exists)
 
 
-def shebang_options(words: Sequence[str], follow: Callable[[str], str]) -> Sequence[str] | None:
+def shebang_options(
+    words: Sequence[str], follow: Callable[[str], str], exists: Callable[[str], bool]
+) -> Sequence[str] | None:
     """The interpreter's arguments in a first line split at blanks, looking through env; None if it is not Python."""
+    reason = ""
     if words and words[0][words[0].rfind("/") + 1 :] == "env":
-        # -S NAME=VALUE… python3 -I: options and assignments come first, the program is the first plain word.
-        words = words[1:]
-        while words and (words[0].startswith("-") or "=" in words[0]):
-            glued = words[0][2:] if words[0].startswith("-S") else ""
-            words = [*([glued] if glued else []), *words[1:]]
-    return words[1:] if words and is_python(words[0], follow(words[0])) else None
+        words, reason = through_env(words[1:])
+    if reason:
+        return Uncovered([reason]) if any([may_be_python(word, follow) for word in words]) else None
+    real = follow(words[0]) if words else ""
+    if not words or not is_python(words[0], real):
+        return None
+    return beside([words[0], real] if "/" in words[0] else [], words[1:], exists)
+
+
+def through_env(words: Sequence[str]) -> tuple[Sequence[str], str]:
+    """What env would start, with its arguments, and what speaks against a guard in it; then every word that is left.
+
+    Only `-S` and harmless assignments are looked through: what another option does to the environment is not guessed.
+    """
+    if any([mark in word for word in words for mark in QUOTING]):
+        return words, "env -S"
+    while words and (words[0].startswith("-") or "=" in words[0]):
+        word = words[0]
+        name = word.partition("=")[0]
+        if word.startswith("-S"):
+            words = [*([word[2:]] if word[2:] else []), *words[1:]]
+        elif word.startswith("-"):
+            return words, "env " + shown(name if word.startswith("--") else word[:2])
+        elif name in CARRIERS or name == "PATH" or name.startswith(SETTING):
+            return words, shown(name)
+        else:
+            words = words[1:]
+    return words, ""
+
+
+def may_be_python(word: str, follow: Callable[[str], str]) -> bool:
+    """Whether a word that env reads may name a Python, as in -iSpython3 or "/path/python3"."""
+    place = word.find("/")
+    return "python" in word or (place >= 0 and is_python("", follow(word[place:])))
+
+
+def shown(text: str) -> str:
+    """A part of a script's first line, short and printable."""
+    return "".join([letter for letter in text[:40] if "!" <= letter <= "~"])
+
+
+def beside(places: Sequence[str], words: Sequence[str], exists: Callable[[str], bool]) -> Sequence[str]:
+    """The options as they are, unless a file beside the interpreter makes it ignore what starts the guard."""
+    return Uncovered([PTH]) if any([exists(place + PTH) for place in places]) else words
 
 
 def blinding_option(words: Sequence[str]) -> str:
@@ -73,6 +133,8 @@ def blinding_option(words: Sequence[str]) -> str:
 
 def uncovering_option(words: Sequence[str]) -> str:
     """The first that does so, or that brings code before the shim, as "-I", "-X presite" or "-W"; or ""."""
+    if type(words) is Uncovered:
+        return str(words[0])
     for letter, value in options(words):
         if letter in BLINDING or (letter == "W" and dotted(value)):
             return f"-{letter}"

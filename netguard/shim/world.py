@@ -168,7 +168,16 @@ def program_at(path: str, argv: tuple[str, ...]) -> Facts:
         return NO_FACTS
     real = real_path(path)
     head = b"" if is_python(path, real) else head_of(path)
-    return Facts(resolved=real, options=options_of(path, real, head, argv, real_path))
+    return Facts(resolved=real, options=options_of(path, real, head, argv, real_path, is_there))
+
+
+def is_there(path: str) -> bool:
+    """Whether there is a file of that name."""
+    try:
+        stat(path)
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def head_of(path: str) -> bytes:

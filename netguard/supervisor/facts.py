@@ -76,7 +76,7 @@ class World:
             path = os.path.join(folder, program)
             if os.path.isfile(path) and os.access(path, os.X_OK):
                 real = real_path(path)
-                return Facts(resolved=real, options=interpreter_flags(path, real, argv))
+                return Facts(resolved=real, options=interpreter_flags(path, real, argv, folder_of(process)))
         return NO_FACTS
 
 

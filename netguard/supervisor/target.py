@@ -112,13 +112,18 @@ def places(name: str, search: str) -> list[str]:
     return [os.path.join(folder, name) for folder in search.split(os.pathsep)]
 
 
-def interpreter_flags(program: str, real: str, words: Sequence[str]) -> Sequence[str] | None:
+def interpreter_flags(program: str, real: str, words: Sequence[str], folder: str = "") -> Sequence[str] | None:
     """The arguments Python itself will read when `program` is or starts an interpreter, else None.
 
-    real: the program's path with its links followed.
+    real:   the program's path with its links followed.
+    folder: of the process that starts it, where its arguments name a relative path.
     """
     head = b"" if is_python(program, real) else head_of(program)
-    return options_of(program, real, head, words, os.path.realpath)
+
+    def exists(path: str) -> bool:
+        return os.path.exists(os.path.join(folder, path))
+
+    return options_of(program, real, head, words, os.path.realpath, exists)
 
 
 def head_of(program: str) -> bytes:

@@ -17,6 +17,10 @@ def same(path: str) -> str:
     return path
 
 
+def nothing(path: str) -> bool:
+    return False
+
+
 STARTS: list[tuple[str, str, bytes, str, tuple[str, ...] | None]] = [
     ("python3", "", b"", "-I x", ("-I", "x")),
     ("/usr/bin/python3.13t", "", b"", "", ()),
@@ -26,7 +30,7 @@ STARTS: list[tuple[str, str, bytes, str, tuple[str, ...] | None]] = [
     ("/job/x.py", "", b"#!/usr/bin/python3 -I\nimport x\n", "-S", ("-I",)),
     ("/job/x.py", "", b"#! /usr/bin/env -S A=1 python3 -E", "", ("-E",)),
     ("/job/x.py", "", b"#!/bin/sh\npython3 -I\n", "", None),
-    ("/job/pip", "", b"#!/bin/sh\n'''exec' \"/long/path/python3\" \"$0\" \"$@\"\n", "", ()),
+    ("/job/pip", "", b'#!/bin/sh\n\'\'\'exec\' "/long/path/python3" "$0" "$@"\n', "", ()),
     ("/job/x.py", "", b"import x\n", "", None),
 ]
 
@@ -35,13 +39,87 @@ STARTS: list[tuple[str, str, bytes, str, tuple[str, ...] | None]] = [
 def test_python_is_known_by_its_name_or_first_line(
     program: str, real: str, head: bytes, args: str, options: tuple[str, ...] | None
 ) -> None:
-    found = options_of(program, real, head, (program, *args.split()), same)
+    found = options_of(program, real, head, (program, *args.split()), same, nothing)
     assert (found if found is None else tuple(found)) == options
 
 
 def test_links_of_the_interpreter_that_a_script_names_are_followed() -> None:
-    found = options_of("/job/x", "", b"#!/job/run -I", ("x",), lambda path: "/usr/bin/python3")
+    found = options_of("/job/x", "", b"#!/job/run -I", ("x",), lambda path: "/usr/bin/python3", nothing)
     assert found == ["-I"]
+
+
+#: First line -> why the guard can not be counted on in what it starts; None where that is no Python.
+FIRST_LINES: dict[str, str | None] = {
+    "/usr/bin/env python3": "",
+    "/usr/bin/env -S python3 -u": "",
+    "/usr/bin/env -S A=1 HOME=/x python3": "",
+    "/usr/bin/env -Spython3": "",
+    "/usr/bin/env -S python3 -I": "-I",
+    "/usr/bin/env -S -i /usr/bin/python3": "env -i",
+    "/usr/bin/env -iSpython3": "env -i",
+    "/usr/bin/env -iS/job/linked": "env -i",
+    "/usr/bin/env -S - python3": "env -",
+    "/usr/bin/env -S -u PYTHONPATH python3": "env -u",
+    "/usr/bin/env -S -uPYTHONPATH python3": "env -u",
+    "/usr/bin/env -S -C /tmp python3": "env -C",
+    "/usr/bin/env -S --ignore-environment python3": "env --ignore-environment",
+    "/usr/bin/env -S --unset=PYTHONPATH python3": "env --unset",
+    "/usr/bin/env -S --later\x1b[m python3": "env --later[m",
+    "/usr/bin/env -S A=1 PYTHONPATH= python3": "PYTHONPATH",
+    "/usr/bin/env -S PYTHONHOME=/x python3": "PYTHONHOME",
+    "/usr/bin/env -S LD_PRELOAD=/x python3": "LD_PRELOAD",
+    "/usr/bin/env -S NETGUARD_X=1 python3": "NETGUARD_X",
+    "/usr/bin/env -S OPENSSL_CONF=/x python3": "OPENSSL_CONF",
+    "/usr/bin/env -S PATH=/x python3": "PATH",
+    '/usr/bin/env -S python3 "-I"': "env -S",
+    "/usr/bin/env -S python3 ${X}": "env -S",
+    "/usr/bin/env -S -i sh": None,
+    "/usr/bin/env -S PATH=/x sh": None,
+    "/usr/bin/env": None,
+    "": None,
+}
+
+
+@pytest.mark.parametrize("line", FIRST_LINES)
+def test_first_line_with_more_than_plain_env_is_not_covered(line: str) -> None:
+    def follow(path: str) -> str:
+        return "/usr/bin/python3" if path == "/job/linked" else path
+
+    found = options_of("/job/x", "/job/x", f"#!{line}\n".encode(), ("x",), follow, nothing)
+    assert (None if found is None else uncovering_option(found)) == FIRST_LINES[line]
+
+
+#: Program, argv[0], first line; each starts a Python that may read a file beside /p/python3 or the real /q/python3.9.
+BESIDE = [
+    ("/p/python3", "python3", ""),
+    ("/job/x", "x", "#!/p/python3\n"),
+    ("/job/x", "x", "#!/usr/bin/env /p/python3\n"),
+    ("/job/x", "x", "#!/bin/sh\n'''exec' \"/p/python3\" \"$0\"\n"),
+]
+
+
+@pytest.mark.parametrize(("program", "name", "head"), BESIDE)
+def test_file_beside_the_interpreter_uncovers_it(program: str, name: str, head: str) -> None:
+    def reason(there: str) -> str:
+        links = {"/p/python3": "/q/python3.9"}
+        words = options_of(
+            program,
+            links.get(program, program),
+            head.encode(),
+            (name,),
+            lambda path: links.get(path, path),
+            there.__eq__,
+        )
+        assert words is not None
+        return uncovering_option(words)
+
+    assert [reason(path) for path in ("/p/python3._pth", "/q/python3.9._pth", "/x._pth")] == ["._pth", "._pth", ""]
+
+
+def test_file_beside_the_place_that_a_python_is_told_to_stand_uncovers_it() -> None:
+    words = options_of("/p/python3", "/p/python3", b"", ("/x/python3", "-u"), same, "/x/python3._pth".__eq__)
+    assert words is not None
+    assert uncovering_option(words) == "._pth"
 
 
 #: Options before a script that prints nothing, with what they come to.
