@@ -24,7 +24,8 @@ from ..core.version import VERSION
 from ..record import NotRecorded
 from ..record.chain import Writer
 from ..resolver import look_up
-from .sink import Sink, address_of, open_sink
+from .outlet import address_of, open_sink
+from .sink import Sink
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -61,8 +61,9 @@ def complete(found: Settings) -> None:
         raise Unusable("NETGUARD_ variables are set, and neither NETGUARD_POLICY nor NETGUARD_CHANNEL is among them")
     if bool(found.log) == (found.log_fd >= 0):
         raise Unusable("NETGUARD_POLICY is set, so one of NETGUARD_LOG and NETGUARD_LOG_FD must be: where do lines go?")
-    for name, path in (("NETGUARD_POLICY", found.policy), ("NETGUARD_LOG", found.log)):
-        if path and not path.startswith(("/", "unix:/", "unix:@")):
+    absolute = ("/", "unix:/", "unix:@")
+    for name, path, forms in (("NETGUARD_POLICY", found.policy, absolute[:1]), ("NETGUARD_LOG", found.log, absolute)):
+        if path and not path.startswith(forms):
             raise Unusable(f"{name}={path}: not absolute, so it would be another file in another folder")
 
 

@@ -1,4 +1,4 @@
-"""Where a guest without a supervisor puts its lines: an appended file, an inherited descriptor, a unix socket.
+"""Where a guest without a supervisor puts its lines: what all such places have in common, and an appended file.
 
 The descriptor lies in the guest's own table, so each use begins with the kernel's word on what is behind it. What was
 closed or replaced is opened once more, and that is told; where it cannot be, nothing more is granted. Bytes are taken
@@ -7,33 +7,25 @@ whole or not at all: a line that was cut is told by the chain.
 
 from __future__ import annotations
 
-import _socket
-import sys
 from fcntl import F_GETFL, F_SETFL, fcntl
 from posix import (
     O_APPEND,
     O_CLOEXEC,
-    O_CREAT,
     O_NOFOLLOW,
     O_NONBLOCK,
     O_RDWR,
-    O_WRONLY,
     close,
-    dup,
     fstat,
     getpid,
-    getuid,
     lseek,
     lstat,
     pread,
-    stat,
     write,
 )
 from posix import open as open_file
 from time import monotonic, sleep
 
 from ..record import NotRecorded
-from .asker import reach_out
 from .high import lift
 
 #: Longest line on a pipe or a socket, with its line feed: what POSIX promises to write in one piece is 512 bytes, what
@@ -52,17 +44,10 @@ GROWING = 0.1
 #: Of what others have appended since the last line, so many bytes are read and checked; the rest is `verify`'s.
 SCANNED = 65_536
 
-S_IFMT, S_IFREG, S_IFIFO, S_IFSOCK, S_IFCHR = 0o170000, 0o100000, 0o010000, 0o140000, 0o020000
-SEEK_CUR, SEEK_END = 1, 2
-EBADF, ENOENT, EPROTOTYPE = 9, 2, 91
+SEEK_CUR, EBADF = 1, 9
 
 #: How every line begins (record.keys.STAMPED).
 BEGINNING = b'{"v":1,"seq":'
-
-_SOCKET = _socket.socket
-_UNIX, _SEQPACKET, _STREAM, _DGRAM = _socket.AF_UNIX, _socket.SOCK_SEQPACKET, _socket.SOCK_STREAM, _socket.SOCK_DGRAM
-_NOW = _socket.MSG_DONTWAIT | _socket.MSG_NOSIGNAL
-_SOL_SOCKET, _PEERCRED, _SO_TYPE = _socket.SOL_SOCKET, _socket.SO_PEERCRED, _socket.SO_TYPE
 
 
 def identity(fd: int) -> tuple[int, int]:
@@ -276,149 +261,3 @@ class FileSink(Sink):
     def at_line_start(self) -> bool:
         """Whether what is written next begins a line."""
         return self.size == 0 or pread(self.fd, 1, self.size - 1) == b"\n"
-
-
-class PipeSink(Sink):
-    """A pipe, a terminal or another device that was handed over.
-
-    number: where it was handed over. The descriptor in use is an opening of its own of the same thing, so that
-    `O_NONBLOCK` set on the guest's touches nothing here and nothing here touches the guest's.
-    """
-
-    def __init__(self, number: int) -> None:
-        self.number = number
-        super().__init__(number)
-        self.fd = self.again()
-        self.flags = fcntl(self.fd, F_GETFL)
-
-    def again(self) -> int:
-        """Opens what the number leads to, if it is still that. Without /proc a copy of the number has to do."""
-        if identity(self.number) != self.identity:
-            raise OSError(EBADF, f"descriptor {self.number} is not open any more, or is another")
-        try:
-            return lift(open_file(f"/proc/self/fd/{self.number}", O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_APPEND))
-        except OSError:
-            return lift(dup(self.number))
-
-
-class SocketSink(Sink):
-    """A unix socket: one message a line, or a stream of lines."""
-
-    def __init__(self, sock: _socket.socket, address: str | bytes | None, number: int = -1) -> None:
-        self.sock = sock
-        self.address = address
-        self.number = number
-        self.peer = reader(sock, address)
-        self.name = name_of(sock)
-        super().__init__(sock.fileno())
-
-    def ours(self) -> bool:
-        """Also whether it still leads to the same name: a datagram socket can be connected elsewhere."""
-        return super().ours() and name_of(self.sock) == self.name
-
-    def mark(self) -> tuple[int, int]:
-        return self.identity if self.address is None else self.peer
-
-    def again(self) -> int:
-        """A new connection, if the same process answers. What was handed over is taken again by its number."""
-        if self.address is None:
-            if identity(self.number) != self.identity:
-                raise OSError(EBADF, f"descriptor {self.number} is not open any more, or is another")
-            found = _SOCKET(fileno=lift(dup(self.number)))
-        else:
-            found = connected(self.address)
-            if reader(found, self.address) != self.peer:
-                found.close()
-                raise OSError(EBADF, "somebody else answers in its reader's name")
-            self.identity = identity(found.fileno())
-        self.sock.detach()  # the number is the guest's by now
-        self.sock = found
-        return found.fileno()
-
-    def send(self, data: bytes) -> int:
-        return self.sock.send(data, _NOW)
-
-    def close(self) -> None:
-        """Closes it, unless the number is the guest's by now."""
-        if self.ours():
-            self.sock.close()
-        else:
-            self.sock.detach()
-        self.fd = -1
-
-
-def name_of(sock: _socket.socket) -> object:
-    """What the socket is connected to, None for nothing."""
-    try:
-        return sock.getpeername()
-    except OSError:
-        return None
-
-
-def reader(sock: _socket.socket, address: str | bytes | None) -> tuple[int, int]:
-    """Who reads at the other end, by the kernel's word: (process, user), struct ucred of unix(7).
-
-    Of a datagram socket the kernel says nothing of the kind, so its file has to do.
-
-    A reader of another user's may be another process after a restart: no guest can be it. One of the guest's own user
-    may not.
-    """
-    if sock.getsockopt(_SOL_SOCKET, _SO_TYPE) == _DGRAM and type(address) is str:
-        status = stat(address)
-        return status.st_dev, status.st_ino
-    attested = sock.getsockopt(_SOL_SOCKET, _PEERCRED, 12)
-    pid, uid = [int.from_bytes(attested[at : at + 4], sys.byteorder) for at in (0, 4)]
-    return (0, uid) if uid != getuid() else (pid, uid)
-
-
-def connected(address: str | bytes) -> _socket.socket:
-    """A connection to the unix socket, of whatever type it is, under a high number. Raises OSError."""
-    refusal = OSError(ENOENT, "there is no such socket")
-    for kind in (_SEQPACKET, _STREAM, _DGRAM):
-        sock = _SOCKET(_UNIX, kind)
-        sock.settimeout(None)
-        try:
-            reach_out(sock, address)
-        except OSError as error:
-            sock.close()
-            if error.errno != EPROTOTYPE:  # for a path of another type; of an abstract name nobody knows that
-                refusal = error
-            continue
-        return _SOCKET(_UNIX, kind, 0, lift(sock.detach()))
-    raise refusal
-
-
-def address_of(log: str) -> str | bytes | None:
-    """A unix socket's name as C wants it; None for a file's path."""
-    if not log.startswith("unix:"):
-        return None
-    name = log[5:]
-    return b"\0" + name[1:].encode("utf-8", "surrogateescape") if name.startswith("@") else name
-
-
-def open_sink(log: str, number: int, address: str | bytes | None) -> Sink:
-    """The place that NETGUARD_LOG or NETGUARD_LOG_FD names. Raises OSError, NotRecorded.
-
-    address: `address_of(log)`, this very object: the guest's hook knows the guard's own connection by it.
-    """
-    if address is not None:
-        return SocketSink(connected(address), address)
-    if log:
-        flags = O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK
-        return checked(FileSink(lift(open_file(log, flags, 0o600)), log))
-    kind = fstat(number).st_mode & S_IFMT
-    if kind == S_IFSOCK:
-        return SocketSink(_SOCKET(fileno=lift(dup(number))), None, number)
-    if kind == S_IFREG:
-        again = open_file(f"/proc/self/fd/{number}", O_RDWR | O_APPEND | O_CLOEXEC | O_NONBLOCK)
-        return checked(FileSink(lift(again), ""))
-    return PipeSink(number)
-
-
-def checked(sink: FileSink) -> FileSink:
-    """Refuses what is no file, or could be changed under another name."""
-    status = fstat(sink.fd)
-    if status.st_mode & S_IFMT != S_IFREG or status.st_nlink != 1:
-        close(sink.fd)
-        raise NotRecorded("the trail is no file, or one with a second name")
-    return sink

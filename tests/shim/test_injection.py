@@ -146,6 +146,7 @@ BROKEN = {
     "two places": ({"NETGUARD_LOG_FD": "3"}, "one of NETGUARD_LOG and NETGUARD_LOG_FD must be"),
     "a policy that is not there": ({"NETGUARD_POLICY": "/nonexistent"}, "cannot be read: No such file"),
     "a policy that is none": ({"NETGUARD_POLICY": __file__}, "is no compiled policy"),
+    "a policy that is a socket": ({"NETGUARD_POLICY": "unix:/x"}, "NETGUARD_POLICY=unix:/x: not absolute"),
     "a relative policy": ({"NETGUARD_POLICY": "compiled.policy"}, "not absolute"),
     "a relative log": ({"NETGUARD_LOG": "trail.jsonl"}, "not absolute"),
     "another policy": ({"NETGUARD_POLICY_SHA256": "0" * 64}, "it was changed"),
