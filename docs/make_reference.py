@@ -29,7 +29,10 @@ which version it is. A rule file may also be a pack that is shipped: `agent`, `a
 """
 
 #: How a command is called, where its options do not say it.
-USAGES = {"run": "netguard run [options] script.py ARG… | -m MODULE ARG… | -c CODE ARG… | -- COMMAND ARG…"}
+USAGES = {
+    "run": "netguard run [options] script.py ARG… | -m MODULE ARG… | -c CODE ARG… | -- COMMAND ARG…",
+    "show": "netguard show [options] [TRAIL|RUN|-] [LINE|last|last-denied]",
+}
 
 #: What stands below a command's options.
 MORE = {
@@ -102,6 +105,20 @@ nothing. `--json` has `guarded` (true, false or null), `why`, and the same with 
 and `shell`. Ends with 0 for guarded, with 1 for not guarded, with 2 if it cannot tell.
 
 In a shell whose variables ask for a guard, `netguard` itself starts guarded, or is stopped with the reason.
+""",
+    "show": """\
+Without a trail it is the newest run in the state folder that has one; without a line it is the last denial. A run is
+named by the beginning of its name, `-` is standard input. `last` is the last act that has a line of its own,
+`last-denied` the last that was denied, or would have been but for a dry run.
+
+Everything on the line is shown, a key of a later version too, and each `result` and `alert` about it. The rule below
+names just this act: its destination with port and protocol, or its program with its arguments. For native code, for
+credential files, and where a `*` or something redacted stands in an argument, there is none. Two acts that a rule
+cannot tell apart are the same arguments split at other spaces; a denial of an address holds under any name for it.
+
+With `--json` it prints the lines as they stand in the file, the event's own first. A trail of a million lines is looked
+through in seconds, with as little memory as a short one. Ends with 0 when the event is shown, with 1 when there is
+none or more than one, with 2 when the trail cannot be read.
 """,
     "verify": "Ends with 0 for a whole trail, with 1 for a broken one, with 2 for a file that cannot be read.\n",
 }

@@ -33,8 +33,8 @@ class Screen:
         self.trail = trail
         # None where standard error is closed: what is said then goes nowhere.
         self.encoding = getattr(sys.stderr, "encoding", None) or "ascii"
-        self.utf8 = self.encoding.lower().replace("-", "") == "utf8"
-        self.colour = os.isatty(2) and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
+        self.utf8 = is_utf8(self.encoding)
+        self.colour = coloured(2)
         self.alarms = 0
         self.tally = Tally(dry_run)
         self.repeats = Repeats(utf8=self.utf8)
@@ -92,12 +92,22 @@ class Screen:
         self.tell(text.rstrip("\n"))
 
 
-def width() -> int:
-    """Columns as COLUMNS says, else of the terminal behind standard error, 80 where there is none."""
+def is_utf8(encoding: str | None) -> bool:
+    """Whether a stream of this encoding can carry any character."""
+    return (encoding or "").lower().replace("-", "") == "utf8"
+
+
+def coloured(fd: int) -> bool:
+    """Whether colours are wanted where this descriptor leads to."""
+    return os.isatty(fd) and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
+
+
+def width(fd: int = 2) -> int:
+    """Columns as COLUMNS says, else of the terminal behind this descriptor, 80 where there is none."""
     said = os.environ.get("COLUMNS", "")
     if said.isascii() and said.isdigit() and 0 < int(said) < 10_000:
         return int(said)
     try:
-        return os.get_terminal_size(2).columns or 80
+        return os.get_terminal_size(fd).columns or 80
     except OSError:
         return 80
