@@ -41,6 +41,9 @@ SWEEP_EVERY = 1_000_000_000
 
 SECOND = 1_000_000_000
 
+#: Limits told of at once, from which share on, and characters of the key, which the guest may have chosen.
+MAX_FILLS, HALF, MAX_SHOWN = 16, 0.5, 100
+
 OK, DELAY = "ok", "delay"
 
 #: From mild to strict: of several limits, the strictest answer holds.
@@ -74,11 +77,15 @@ PER: dict[str, Callable[[Request, str, int], object]] = {
 
 
 class Meter:
-    """What was let through so far, under each limit and key."""
+    """What was let through so far, under each limit and key.
 
-    __slots__ = ("clock", "counted", "next_sweep", "until")
+    fullest: of each limit that was charged since `fills` was asked, the key that was nearest to it: one entry a limit.
+    """
+
+    __slots__ = ("clock", "counted", "fullest", "next_sweep", "until")
 
     def __init__(self) -> None:
+        self.fullest: dict[Limit, tuple[int, Key]] = {}  # limit -> (level, key)
         self.until: dict[Key, int] = {}  # key -> nanoseconds at which its bucket is empty again
         self.counted: dict[Key, int] = {}  # key -> acts, where the window is the whole run
         self.clock = 0
@@ -133,9 +140,27 @@ class Meter:
     def count(self, limit: Limit, key: Key) -> None:
         """Put one act on the key."""
         if limit.window <= 0:
-            self.counted[key] = self.counted.get(key, 0) + 1
+            level = self.counted[key] = self.counted.get(key, 0) + 1
         else:
-            self.until[key] = max(self.until.get(key, 0), self.clock) + interval(limit)
+            until = self.until[key] = max(self.until.get(key, 0), self.clock) + interval(limit)
+            level = until - self.clock
+        full = self.fullest.get(limit)
+        if full is None or level > full[0]:
+            self.fullest[limit] = level, key
+
+    def fills(self) -> list[Fill]:
+        """Of each limit charged since this was asked last, how full it was at its fullest: (share, rule, limit, key).
+
+        Returns the fullest first, of those that were at least half full, at most `MAX_FILLS`.
+        """
+        found = [
+            Fill(share(limit, level), rule, limit, str(key)[:MAX_SHOWN])
+            for limit, (level, (rule, place, key)) in self.fullest.items()
+        ]
+        self.fullest = {}
+        found = [fill for fill in found if fill.share >= HALF]
+        found.sort(key=emptiness)
+        return found[:MAX_FILLS]
 
     def has_room(self, key: Key) -> bool:
         """Whether the key is in the table or fits in."""
@@ -150,6 +175,36 @@ class Meter:
     def size(self) -> int:
         """How many keys are held."""
         return len(self.until) + len(self.counted)
+
+
+class Fill:
+    """How full one limit was, for the key that was nearest to it.
+
+    share: of the allowance in use, 1.0: the next act is over it.
+    """
+
+    __slots__ = ("key", "limit", "rule", "share")
+
+    def __init__(self, share: float, rule: int, limit: Limit, key: str) -> None:
+        self.share = share
+        self.rule = rule
+        self.limit = limit
+        self.key = key
+
+
+def emptiness(fill: Fill) -> float:
+    """What fills are sorted by."""
+    return -fill.share
+
+
+def share(limit: Limit, level: int) -> float:
+    """The part of an allowance that is in use: of acts, so that 1.0 is exactly when the next one is over."""
+    if limit.window <= 0:
+        return level / limit.amount
+    burst, each = max(limit.burst, 1), interval(limit)
+    # Delayed acts are put on the key too, so more may be on it than there is room for.
+    free = max(0, each * (burst - 1) - level + each) // each
+    return (burst - free) / burst
 
 
 def key_of(limit: Limit, request: Request, session: str, pid: int) -> object:
