@@ -7,6 +7,7 @@ import sys
 import time
 
 from netguard.views.denial import Repeats, denial_line, key_of
+from netguard.views.rhythm import Rhythm
 from netguard.views.subject import ALARMS
 from netguard.views.summary import Tally
 
@@ -37,6 +38,7 @@ class Screen:
         self.colour = coloured(2)
         self.alarms = 0
         self.tally = Tally(dry_run)
+        self.rhythm = Rhythm(time.monotonic_ns())
         self.repeats = Repeats(utf8=self.utf8)
         self.note = ""  # a line below the summary
 
@@ -52,6 +54,7 @@ class Screen:
     def seen(self, line: Line) -> None:
         """Counts a line that is on the trail."""
         self.tally.add(line)
+        self.rhythm.add(line, time.monotonic_ns())
 
     def say(self, line: Line) -> None:
         """Tells of an alarm, or of a denial unless it is the same as one a moment ago."""
@@ -82,7 +85,9 @@ class Screen:
             self.tell(text)
         if self.quiet:
             return
-        text = self.tally.render(width(), self.colour, trail=self.trail, utf8=self.utf8)
+        text = self.tally.render(
+            width(), self.colour, trail=self.trail, utf8=self.utf8, rhythm=self.rhythm, now=time.monotonic_ns()
+        )
         if self.note:
             text += self.note + "\n"
         if self.audit and self.tally.groups:
