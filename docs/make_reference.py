@@ -43,6 +43,11 @@ Options of netguard's stand before the script; everything from the first word th
 - `--log` adds to a trail that is there, and refuses a file that is none, a symbolic link, and a file that another run
   is writing. Without it the trail is `trail.jsonl` in a folder of the run's own; the summary names it.
 - `--wall auto` and `--wall off` are the same in this version, which has no wall; `--wall require` does not start.
+- The table at the end has a bar for each row where there is room and the rows differ: its share of all decisions. A
+  full bar is all of them, and what is there at all shows. A run of more than a second with 20 acts also shows when they
+  came, and when denials did. Each of these two lines has a scale of its own, linear and from nothing, and says its
+  most in numbers. What left no line is known by the second and spread over it. Limits that were at least 80 % used up
+  are named.
 - `--quiet` silences the summary, the lines about denials and the alarms, which then stand in the trail alone. That
   netguard could not run something is told all the same.
 - `--keep-fd` names a descriptor that netguard itself was started with. `/dev/fd/N` in the guest's arguments, as a shell

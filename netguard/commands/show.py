@@ -51,7 +51,8 @@ DIGITS = 18
 
 def add_arguments(parser: ArgumentParser) -> None:
     """The command's own arguments."""
-    parser.add_argument("words", nargs="*", metavar="[TRAIL] [LINE]", help="a file, run or -; a number or a word")
+    parser.add_argument("trail", nargs="?", metavar="TRAIL", help="a file, a run, or -; without it, the newest run")
+    parser.add_argument("line", nargs="?", metavar="LINE", help="a number, last, or last-denied as without it")
     parser.add_argument("--run", default="", metavar="NAME", help="of this run, by the beginning of its name")
     parser.add_argument("--chain", default="", metavar="NAME", help="of this process's chain, by the beginning of it")
     parser.add_argument("--json", action="store_true", help="print the line, and those about it, as they stand there")
@@ -60,7 +61,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> int:
     """Print the event. Raises TrailError, whose exit code says whether the trail or the line is wrong."""
-    trail, wanted = meant(args.words)
+    trail, wanted = meant([word for word in (args.trail, args.line) if word is not None])
     try:
         path: str | int = 0 if trail == "-" else trail_of(trail)
         picked = pick(path, wanted, args.run, args.chain)
@@ -77,8 +78,6 @@ def run(args: Namespace) -> int:
 
 def meant(words: list[str]) -> tuple[str, int | str]:
     """(trail, line) of the words; without one of them the newest run, the last denial."""
-    if len(words) > 2:
-        raise UsageError(f"{plain(words[2], NAME)}: a trail and a line are all there is to say; netguard show --help")
     if not words or line_of(words[-1]) is None:
         if len(words) == 2:
             raise UsageError(f"{plain(words[1], NAME)} is no line: a number, {' or '.join(WORDS)}")

@@ -99,7 +99,7 @@ def start_facets(record: Record, grants: bool) -> tuple[str, Facets]:
 def event_facets(record: Record, grants: bool) -> tuple[str, Facets]:
     """audit: an event by its name."""
     event = record["event"]
-    if event in ALIASES or event in PARTLY or " " in event:
+    if not event or event in ALIASES or event in PARTLY or " " in event:
         raise Unnameable
     return said(f"audit:{event}"), {}
 

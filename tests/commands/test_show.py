@@ -177,7 +177,7 @@ def test_what_can_be_done_is_said(folder: Path, keys: dict[str, object], says: s
         (["-", "9"], 1, "there is no line 9 in standard input"),
         (["t.jsonl", "x"], 2, "x is no line: a number, last or last-denied"),
         (["t.jsonl", "-1"], 2, "-1 is no line"),
-        (["t.jsonl", "1", "2"], 2, "2: a trail and a line are all there is to say"),
+        (["t.jsonl", "1", "2"], 2, "unrecognized arguments: 2; netguard show --help tells more"),
         (["t.jsonl", "9" * 30], 2, "is no line"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

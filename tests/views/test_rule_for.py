@@ -203,6 +203,7 @@ def test_denied_address_is_denied_under_any_name(tmp_path: Path) -> None:
         line("exec", "log", exec={"program": "/bin/ls", "argv": "ls"}),
         line("exec", "log", exec={"program": "/bin/ls", "argv": []}),
         line("audit", "log"),
+        line("audit", "log", event=""),
         line("audit", "log", event="open"),
         line("audit", "log", event="socket.connect"),
         line("audit", "log", event="a b"),
