@@ -124,6 +124,8 @@ def page(found: Found) -> list[str]:
     utf8 = is_utf8(sys.stdout.encoding)
     later = [record for record, _ in found.later]
     lines = event_lines(found.record, later, width(1), colour=coloured(1), utf8=utf8)
+    if found.beyond:
+        lines += ["", f"{found.beyond:,} more lines about it are not shown"]
     if found.twins:
         say = "line says that it is" if found.twins == 1 else "lines say that they are"
         lines += ["", f"{found.twins:,} more {say} this one: netguard verify tells which is wrong"]

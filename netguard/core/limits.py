@@ -41,8 +41,8 @@ SWEEP_EVERY = 1_000_000_000
 
 SECOND = 1_000_000_000
 
-#: Limits told of at once, from which share on, and characters of the key, which the guest may have chosen.
-MAX_FILLS, HALF, MAX_SHOWN = 16, 0.5, 100
+#: Limits told of at once, from how many percent on, and characters of the key, which the guest may have chosen.
+MAX_FILLS, HALF, MAX_SHOWN = 16, 50, 100
 
 OK, DELAY = "ok", "delay"
 
@@ -149,16 +149,16 @@ class Meter:
             self.fullest[limit] = level, key
 
     def fills(self) -> list[Fill]:
-        """Of each limit charged since this was asked last, how full it was at its fullest: (share, rule, limit, key).
+        """Of each limit charged since this was asked last, how full it was at its fullest.
 
         Returns the fullest first, of those that were at least half full, at most `MAX_FILLS`.
         """
         found = [
-            Fill(share(limit, level), rule, limit, str(key)[:MAX_SHOWN])
+            Fill(used(limit, level), rule, limit, str(key)[:MAX_SHOWN])
             for limit, (level, (rule, place, key)) in self.fullest.items()
         ]
         self.fullest = {}
-        found = [fill for fill in found if fill.share >= HALF]
+        found = [fill for fill in found if fill.percent >= HALF]
         found.sort(key=emptiness)
         return found[:MAX_FILLS]
 
@@ -180,31 +180,35 @@ class Meter:
 class Fill:
     """How full one limit was, for the key that was nearest to it.
 
-    share: of the allowance in use, 1.0: the next act is over it.
+    percent: of the allowance in use, rounded down: 100 is exactly where the next act is over it.
     """
 
-    __slots__ = ("key", "limit", "rule", "share")
+    __slots__ = ("key", "limit", "percent", "rule")
 
-    def __init__(self, share: float, rule: int, limit: Limit, key: str) -> None:
-        self.share = share
+    def __init__(self, used: int, rule: int, limit: Limit, key: str) -> None:
+        self.percent = used * 100 // size_of(limit)
         self.rule = rule
         self.limit = limit
         self.key = key
 
 
-def emptiness(fill: Fill) -> float:
+def emptiness(fill: Fill) -> int:
     """What fills are sorted by."""
-    return -fill.share
+    return -fill.percent
 
 
-def share(limit: Limit, level: int) -> float:
-    """The part of an allowance that is in use: of acts, so that 1.0 is exactly when the next one is over."""
+def size_of(limit: Limit) -> int:
+    """How many acts an unused allowance lets through at once, at least one."""
+    return max(limit.burst if limit.window > 0 else limit.amount, 1)
+
+
+def used(limit: Limit, level: int) -> int:
+    """How many of them are gone at this level of a key: a count, or the nanoseconds until its bucket is empty."""
     if limit.window <= 0:
-        return level / limit.amount
-    burst, each = max(limit.burst, 1), interval(limit)
+        return level
+    size, each = size_of(limit), interval(limit)
     # Delayed acts are put on the key too, so more may be on it than there is room for.
-    free = max(0, each * (burst - 1) - level + each) // each
-    return (burst - free) / burst
+    return size - max(0, each * size - level) // each
 
 
 def key_of(limit: Limit, request: Request, session: str, pid: int) -> object:

@@ -254,11 +254,11 @@ class Session:
         return found
 
     def limit_line(self, fill: Fill) -> Line:
-        """How full a limit was, as it stands on the trail. Rounded down: 1.0 only where the next act is over it."""
+        """How full a limit was, as it stands on the trail."""
         line: Line = {"rule": self.policy.rules[fill.rule].name, "limit": fill.limit.text}
         if fill.key:
             line["key"] = fill.key
-        line["fill"] = int(fill.share * 100) / 100
+        line["fill"] = fill.percent / 100
         return line
 
     # Outcomes

@@ -17,22 +17,24 @@ if TYPE_CHECKING:
 #: Words for a line instead of its number, and what every such line has in it: a cheap first look at each.
 WORDS = {"last": (b'"verdict":',), "last-denied": (b'"verdict":"deny"', b'"would":"deny"')}
 
-#: Lines of one number that are kept, where a file has many chains, and later lines of each.
+#: Lines of one number that are kept, where a file has many chains, and later lines of all of them. Each may have 64 KB.
 MOST, LATER = 64, 64
 
 
 class Found:
     """A line that is meant, and the later lines about it, each as a record and as it stands in the file.
 
-    twins: more lines that say they are this one, of which at most one is true.
+    beyond: more later lines, which are not kept.
+    twins:  more lines that say they are this one, of which at most one is true.
     """
 
-    __slots__ = ("later", "raw", "record", "twins")
+    __slots__ = ("beyond", "later", "raw", "record", "twins")
 
     def __init__(self, record: dict[str, Any], raw: bytes) -> None:
         self.record = record
         self.raw = raw
         self.later: list[tuple[dict[str, Any], bytes]] = []
+        self.beyond = 0
         self.twins = 0
 
 
@@ -51,6 +53,7 @@ class Pick:
         self.chain = chain
         self.found: dict[tuple[str, str], Found] = {}
         self.more = 0
+        self.kept = 0  # later lines
         self.numbered = isinstance(wanted, int)
         self.signs = (b'"seq":%d,' % wanted,) if isinstance(wanted, int) else WORDS[wanted]
         self.about = about(wanted) if isinstance(wanted, int) else ()
@@ -75,14 +78,14 @@ class Pick:
         key = key_of(record)
         found = self.found.get(key)
         if not self.is_wanted(record, *key):
-            if found is not None and record.get("of") == found.record["seq"] and len(found.later) < LATER:
-                found.later.append((record, raw))
+            if found is not None and record.get("of") == found.record["seq"]:
+                self.add(found, record, raw)
             return
         version = record.get("v")
         if type(version) is int and version > VERSION:
             raise TrailError(f"a line of version {version}: this netguard reads version {VERSION}; use a newer one")
         if not self.numbered:
-            self.found = {key: Found(record, raw)}
+            self.found, self.kept = {key: Found(record, raw)}, 0
             self.about = about(seq)
         elif found is not None:
             found.twins += 1
@@ -90,6 +93,14 @@ class Pick:
             self.found[key] = Found(record, raw)
         else:
             self.more += 1
+
+    def add(self, found: Found, record: dict[str, Any], raw: bytes) -> None:
+        """A later line about one that was found."""
+        if self.kept < LATER:
+            self.kept += 1
+            found.later.append((record, raw))
+        else:
+            found.beyond += 1
 
     def is_wanted(self, record: dict[str, Any], run: str, chain: str) -> bool:
         """Whether this is one of the lines that are looked for."""

@@ -167,7 +167,7 @@ class Table:
         for column, most in MORE:
             room = widths[column] + max(0, self.width - total(widths))
             if column == SHARE:
-                widths[column] = BAR if self.has_bars(widths, wanted) else 0
+                widths[column] = BAR if self.has_bars(widths, wanted, cells, rows) else 0
             elif most is None:
                 widths[column] = min(room, wanted[column])
             elif widths[column]:
@@ -178,11 +178,15 @@ class Table:
         return widths
 
 
-    def has_bars(self, widths: list[int], wanted: list[int]) -> bool:
-        """Whether there is room for bars: beside all that is wanted, or on a wide terminal beside what there is now."""
-        others = widths if self.width >= WIDE else [max(pair) for pair in zip(widths, wanted, strict=True)]
-        others = [width for column, width in enumerate(others) if column != SHARE]
-        return self.whole > 0 and total([*others, BAR]) <= self.width
+    def has_bars(self, widths: list[int], wanted: list[int], cells: list[list[int]], rows: list[Row]) -> bool:
+        """Whether there is room for bars beside all that is wanted; if it is wide, but for the ends of commands."""
+        need = [max(pair) for pair in zip(widths, wanted, strict=True)]
+        if self.width >= WIDE:
+            named = [cell[DESTINATION] for cell, row in zip(cells, rows, strict=True) if row.tail]
+            need = [*widths]
+            need[DESTINATION] = max([widths[DESTINATION], *named])
+        need[SHARE] = BAR
+        return self.whole > 0 and total(need) <= self.width
 
 
 def bar(count: int, whole: int, width: int, utf8: bool) -> str:

@@ -85,6 +85,10 @@ def test_what_is_kept_is_bounded() -> None:
     assert (len(found.found), found.more) == (MOST, 5)
     found = picked(3, act(3), *[result(3, seq=seq) for seq in range(4, LATER + 40)])
     assert len(found.found["r", ""].later) == LATER
+    assert found.found["r", ""].beyond == 36
+    many = [act(3, run=f"r{number}") for number in range(3)]
+    found = picked(3, *many, *[result(3, seq=seq, run=f"r{seq % 3}") for seq in range(4, 3 * LATER)])
+    assert sum(len(each.later) for each in found.found.values()) == LATER
 
 
 def test_later_version_is_refused() -> None:
