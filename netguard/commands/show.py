@@ -54,7 +54,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("trail", nargs="?", metavar="TRAIL", help="a file, a run, or -; without it, the newest run")
     parser.add_argument("line", nargs="?", metavar="LINE", help="a number, last, or last-denied as without it")
     parser.add_argument("--run", default="", metavar="NAME", help="of this run, by the beginning of its name")
-    parser.add_argument("--chain", default="", metavar="NAME", help="of this process's chain, by the beginning of it")
+    parser.add_argument("--chain", default="", metavar="NAME", help="of this chain, by its name or its process")
     parser.add_argument("--json", action="store_true", help="print the line, and those about it, as they stand there")
     parser.usage = "netguard show [options] [TRAIL|RUN|-] [LINE|last|last-denied]"
 
@@ -69,9 +69,9 @@ def run(args: Namespace) -> int:
         error.exit_code = UNREADABLE
         raise
     found = only(picked, "standard input" if path == 0 else str(path))
-    if args.json:
+    if args.json and sys.stdout is not None:
         print_raw(found)
-    else:
+    elif not args.json:
         print("\n".join(page(found)))
     return SHOWN
 
@@ -98,8 +98,8 @@ def only(picked: Pick, where: str) -> Found:
     if len(found) == 1 and not picked.more:
         return found[0]
     what = {"last": "act on record", "last-denied": "denial"}.get(str(picked.wanted), f"line {picked.wanted}")
-    names = [(word, name) for word, name in (("run", picked.run), ("chain", picked.chain)) if name]
-    of = "".join([f" of {word} {plain(name, NAME)}…" for word, name in names])
+    of = f" of run {plain(picked.run, NAME)}…" if picked.run else ""
+    of += f" of chain {plain(picked.chain, NAME)}" if picked.chain else ""
     if not found:
         text = f"there is no {what}{of} in {plain(where)}"
     else:
@@ -121,7 +121,7 @@ def candidate(record: Record) -> str:
 
 def page(found: Found) -> list[str]:
     """The event, and below it the rule."""
-    utf8 = is_utf8(sys.stdout.encoding)
+    utf8 = is_utf8(getattr(sys.stdout, "encoding", None))  # None where it is closed
     later = [record for record, _ in found.later]
     lines = event_lines(found.record, later, width(1), colour=coloured(1), utf8=utf8)
     if found.beyond:

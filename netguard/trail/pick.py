@@ -42,7 +42,8 @@ class Pick:
     """What is looked for, and what was found of it so far.
 
     wanted:     a line's number, or one of WORDS.
-    run, chain: what the names of its run and chain must begin with.
+    run:        what its run's name must begin with; "" for any.
+    chain:      its chain's name, or the number of the chain's process; "" for any.
     found:      by (run, chain); for a word, only the newest line.
     more:       how many there are beyond those that are kept.
     """
@@ -104,7 +105,7 @@ class Pick:
 
     def is_wanted(self, record: dict[str, Any], run: str, chain: str) -> bool:
         """Whether this is one of the lines that are looked for."""
-        if not run.startswith(self.run) or not chain.startswith(self.chain):
+        if not run.startswith(self.run) or (self.chain and self.chain not in (chain, chain.partition("-")[0])):
             return False
         if self.numbered:
             return bool(record["seq"] == self.wanted)

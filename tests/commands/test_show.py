@@ -170,6 +170,7 @@ def test_what_can_be_done_is_said(folder: Path, keys: dict[str, object], says: s
     [
         (["t.jsonl", "99"], 1, "there is no line 99 in t.jsonl"),
         (["t.jsonl", "3", "--run", "zz"], 1, "there is no line 3 of run zz… in t.jsonl"),
+        (["t.jsonl", "3", "--chain", "42"], 1, "there is no line 3 of chain 42 in t.jsonl"),
         (["job.py"], 1, "there is no denial in job.py"),
         (["job.py", "last"], 1, "there is no act on record in job.py"),
         (["none.jsonl", "3"], 2, "cannot read the trail none.jsonl: No such file or directory"),
@@ -215,6 +216,14 @@ def test_width_is_the_terminals_and_colours_can_be_refused(folder: Path) -> None
     assert on_terminal(NO_COLOR="1").startswith("denied  connect")
     assert "\x1b" not in on_terminal(TERM="dumb")
     assert "\x1b" not in on_terminal("--json")
+
+
+@pytest.mark.parametrize("words", [[], ["--json"]], ids=["text", "json"])
+def test_closed_output_is_no_fault(folder: Path, words: list[str]) -> None:
+    command = f'"{sys.executable}" -m netguard show t.jsonl {" ".join(words)} >&-'
+    env = clean_environment(str(folder))
+    done = subprocess.run(["sh", "-c", command], cwd=folder, env=env, capture_output=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
 def test_ascii_terminal_gets_ascii(folder: Path) -> None:

@@ -72,6 +72,9 @@ def test_runs_and_chains_are_told_apart() -> None:
     assert list(found.found) == [("r", ""), ("s", ""), ("s", "1-a"), ("s", "2-b")]
     assert [len(each.later) for each in found.found.values()] == [0, 1, 0, 0]
     assert list(picked(3, *records, run="s", chain="2").found) == [("s", "2-b")]
+    records += [act(3, run="s", chain="2-b.1"), act(3, run="s", chain="20-c")]
+    assert list(picked(3, *records, chain="2").found) == [("s", "2-b"), ("s", "2-b.1")]
+    assert list(picked(3, *records, chain="2-b").found) == [("s", "2-b")]  # whose beginning another's name is
     assert list(picked("last", *records, run="r").found) == [("r", "")]
 
 
