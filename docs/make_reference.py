@@ -117,9 +117,10 @@ named by the beginning of its name, `-` is standard input. `last` is the last ac
 `last-denied` the last that was denied, or would have been but for a dry run.
 
 Everything on the line is shown, a key of a later version too, and each `result` and `alert` about it. The rule below
-names just this act: its destination with port and protocol, or its program with its arguments. For native code, for
-credential files, and where a `*` or something redacted stands in an argument, there is none. Two acts that a rule
-cannot tell apart are the same arguments split at other spaces; a denial of an address holds under any name for it.
+names just this act: its destination with port and protocol, or its program with its arguments. There is none for
+native code, for credential files, for the grant of an address that was asked for its name (it would let every name out
+to be looked up), and where a `*`, a `?` or something redacted stands in an argument. Two acts that a rule cannot tell
+apart are the same arguments split at other spaces; a denial of an address holds under any name for it.
 
 With `--json` it prints the lines as they stand in the file, the event's own first. A trail of a million lines is looked
 through in seconds, with as little memory as a short one. Ends with 0 when the event is shown, with 1 when there is
