@@ -1,23 +1,15 @@
-"""`docs/reference/policy.md`, from the schema table: `python -m netguard.policy.reference` writes it.
-
-Only what is not a table is written out here. A test holds the page to what this makes.
-"""
+"""`docs/reference/policy.md`, from the schema table. Only what is not a table is written out here."""
 
 from __future__ import annotations
 
-import os
-
 from netguard.core.request import KINDS
-from netguard.paths import PACKAGE
 from netguard.policy import schema
 from netguard.policy.schema import ALIASES, BUILTIN, FORMATS, KIND_MEANINGS, METADATA_NAMES, PARTLY, Key
-
-PAGE = os.path.join(os.path.dirname(PACKAGE), "docs", "reference", "policy.md")
 
 OPENING = """\
 # Rule files
 
-<!-- Made by `python -m netguard.policy.reference`; change `netguard/policy/schema.py` instead. -->
+<!-- Made by `python docs/make_reference.py`; change `netguard/policy/schema.py` instead. -->
 
 **What a rule can hold code to.** Destinations, and whether programs may be started at all, hold for all code where the
 kernel's wall is on. `from`, `program` and `args` are known from what the guest's Python says of itself: true for code
@@ -148,14 +140,3 @@ def reference() -> str:
         "## Bounds\n\n" + bounds(),
     ]
     return "\n\n".join([part.rstrip("\n") for part in parts]) + "\n"
-
-
-def main() -> None:
-    """Write the page."""
-    os.makedirs(os.path.dirname(PAGE), exist_ok=True)
-    with open(PAGE, "w", encoding="utf-8") as file:
-        file.write(reference())
-
-
-if __name__ == "__main__":
-    main()
