@@ -11,6 +11,7 @@ sys.path.insert(0, str(ROOT / "docs"))
 from generators import completion  # noqa: E402  # found only now
 from generators.cli import cli  # noqa: E402
 from generators.events import events  # noqa: E402
+from generators.man import man  # noqa: E402
 
 from netguard.policy import json_schema, reference  # noqa: E402
 
@@ -21,6 +22,7 @@ MADE = {
     "docs/reference/policy.md": reference.reference,
     "rules/schema.json": json_schema.text,
     "system/bash-completion/completions/netguard": completion.bash,
+    "system/man/man1/netguard.1": man,
     "system/zsh/site-functions/_netguard": completion.zsh,
     "system/fish/vendor_completions.d/netguard.fish": completion.fish,
 }

@@ -97,12 +97,12 @@ def property_of(key: Key) -> Schema:
         told = f"Not in this version: it {key.refused}."
         return {"description": told, "type": "null", "errorMessage": told, "doNotSuggest": True}
     form = NAMED[key.name] if key.name in NAMED else SHAPES[key.shape]
-    told: Schema = {"description": key.meaning}
-    if "`" in key.meaning:  # as an editor shows it that would otherwise show the marks
-        told["markdownDescription"] = key.meaning
+    found: Schema = {"description": key.meaning}
+    if "`" in key.meaning:  # or an editor would show the marks
+        found["markdownDescription"] = key.meaning
     if key.name in EXAMPLES:
-        told["examples"] = EXAMPLES[key.name]
-    return {**told, **form()}
+        found["examples"] = EXAMPLES[key.name]
+    return {**found, **form()}
 
 
 # Kinds.
