@@ -18,7 +18,8 @@ that does not evade, and no more. `netguard check` marks grants that rest on the
 A rule file is YAML, TOML (`.toml`) or JSON (`.json`) with the same keys; any other name is read as YAML. Rules are
 tried from the top, **the first that matches wins**, and if none does, `default` holds. Every key is in a table below. A
 key that is not, or that this version does not build, is an error and never ignored. In YAML, values that begin with
-`@`, `*` or `%` must be quoted; anchors, aliases and tags are not used.
+`@`, `*` or `%` must be quoted; anchors, aliases and tags are not used. [An editor](../how-to/editor-and-shell.md)
+completes and checks all of this while you type.
 """
 
 DESTINATIONS = """\

@@ -58,6 +58,7 @@ MISTAKES = {
     "unknown-pack": "version: 1\ninclude: netguard:agnet",
     "include-nothing": "version: 1\ninclude: []",
     "list-name": "version: 1\nlists: {a b: example.org}",
+    "list-name-letter": "version: 1\nlists: {\u212a: example.org}",  # K's double, which lower case would make a k
     "list-built-in": "version: 1\nlists: {private: example.org}",
     "list-format": "version: 1\nlists: {bad: {file: x, format: csv}}\nrules: [{deny: any, to: '@bad'}]",
     "list-without-format": "version: 1\nlists: {bad: {file: x}}\nrules: [{deny: any, to: '@bad'}]",
@@ -157,6 +158,13 @@ def test_key_for_editors_means_nothing(name: str, text: str, tmp_path: Path) -> 
     with_it, without = load_policy([tmp_path / name]), load_policy([tmp_path / "plain.yaml"])
     assert [(rule.name, rule.kinds) for rule in with_it.rules] == [(rule.name, rule.kinds) for rule in without.rules]
     assert complaints(value(read_string(text, name))) == []
+
+
+def test_list_may_be_named_in_any_letters() -> None:
+    text = "version: 1\nlists: {My_List-2: example.org}\nrules: [{deny: any, to: '@My_List-2:443'}]\n"
+    node = tree(text)
+    assert node is not None
+    assert complaints(value(node)) == []
 
 
 def test_key_for_editors_is_a_text(tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ SCHEMA = Draft7Validator(json_schema())
 DESTINATIONS = (
     "api.example.org:443", "*.example.org", "10.0.0.0/8:80,8000-8100", "2001:db8::/32", "[2001:db8::7]:443", "::1",
     "unix:/run/x*", "unix:@abstract", "[10.0.0.0/8]", "0x7f.1", "ü.example:1", "example.org: 443 , 80", "[::]/0:443",
+    "a.b:65535,65529,65499,64999,59999,00080", "::1/128", "unix:/run/a@b:80", "unix:/*", "10.0.0.0/8:", "2130706433",
 )  # fmt: skip
 PIECES = (
     "*",
