@@ -32,7 +32,7 @@ SHOWN = {
     ),
     "zsh": (
         ["zsh", "-f", "-i"],
-        "autoload -Uz compinit; compinit -u -D; source '{file}'; unset zle_bracketed_paste; unsetopt beep\n"
+        "fpath=('{folder}' $fpath); autoload -Uz compinit; compinit -u -D; unset zle_bracketed_paste; unsetopt beep\n"
         "zstyle ':completion:*' completer _all_matches _complete; zstyle ':completion:*' insert yes\n"
         "show() {{ print -rn -- '{{'$BUFFER'}}' }}; zle -N show; bindkey '^G' show\n",
     ),
@@ -43,6 +43,9 @@ PRESENT = [
     pytest.param(shell, marks=pytest.mark.skipif(not shutil.which(shell), reason=f"{shell} is not installed"))
     for shell in SHELLS
 ]
+
+
+PRESENT_ZSH = pytest.mark.skipif(not shutil.which("zsh"), reason="zsh is not installed")
 
 
 @pytest.fixture
@@ -57,7 +60,7 @@ def folder(tmp_path: Path) -> Path:
 class Asked:
     """A shell that is asked what completes a line."""
 
-    def __init__(self, shell: str, folder: Path) -> None:
+    def __init__(self, shell: str, folder: Path, before: str = "") -> None:
         self.shell = shell
         self.folder = folder
         self.file = SHARE / SHELLS[shell]
@@ -67,7 +70,7 @@ class Asked:
             argv, commands = SHOWN[shell]
             self.terminal = Terminal(["env", "-C", str(folder), *argv], PATH=self.path, HOME=str(folder), PS1="> ")
             self.terminal.resize(50, 2_000)  # lines are not wrapped
-            for line in commands.format(file=self.file).splitlines():
+            for line in [*commands.format(file=self.file, folder=self.file.parent).splitlines(), before]:
                 self.terminal.type(line)
             self.terminal.type("echo rea''dy")
             self.terminal.expect("ready\r\n")
@@ -137,6 +140,21 @@ def test_line_is_completed(asked: Asked, line: str, wanted: set[str]) -> None:
 def test_nothing_is_proposed_where_nothing_is_known(asked: Asked, line: str) -> None:
     """What belongs to the guest is never taken for an option of netguard's."""
     assert set(asked.line(line)) <= {line.split(" ")[-1]}
+
+
+@PRESENT_ZSH
+def test_zsh_may_read_it_as_a_script(folder: Path) -> None:
+    """As `source <(netguard completion zsh)` does; above it is found by its name."""
+    shell = Asked(
+        "zsh",
+        folder,
+        "unset '_comps[netguard]'; unfunction _netguard; source <(cat '{}')".format(SHARE / SHELLS["zsh"]),
+    )
+    assert shell.terminal is not None
+    try:
+        assert shell.line("netguard run --wall ") == ["auto", "off", "require"]
+    finally:
+        shell.terminal.close()
 
 
 @pytest.mark.parametrize("shell", SHELLS)
