@@ -36,7 +36,7 @@ class Argument(NamedTuple):
 def kind_of(action: argparse.Action) -> str:
     """What completes the value of an argument."""
     value = value_of(action)
-    signs = {"PACK": RULES, "DIR": FOLDER, "FILE": FILE, "PATH": FILE}
+    signs = {"PACK": RULES, "DIR": FOLDER, "FILE": FILE, "PATH": FILE, "TRAIL": FILE}
     return WORDS if action.choices else next((kind for sign, kind in signs.items() if sign in value), NOTHING)
 
 

@@ -25,7 +25,7 @@ def helped(*words: str) -> list[str]:
 def examples(name: str) -> list[list[str]]:
     """The words behind `netguard NAME` in each example: up to what is said of it, or what a shell reads as its own."""
     doc = str(importlib.import_module(f"netguard.commands.{name}").__doc__)
-    found = re.findall(rf"(?m)^  (?:source <\()?netguard {name}(.*?)(?:  +.*|\).*| [>|].*)?$", doc)
+    found = re.findall(rf"(?m)^  (?:source <\()?netguard {name}(.*?)(?:  +.*|\).*| [<>|].*)?$", doc)
     return [shlex.split(words) for words in found]
 
 
