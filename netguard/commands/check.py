@@ -28,7 +28,7 @@ SUMMARY = "check rule files and run their tests"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("files", nargs="+", metavar="FILE|PACK", help="rule files, or packs such as agent")
     parser.add_argument("--strict", action="store_true", help="a grant that rests on the guest's word is an error")
-    parser.add_argument("--injection", action="store_true", help="so is what no guard without a supervisor can hold")
+    parser.add_argument("--injection", action="store_true", help="what cannot hold without a supervisor is an error")
     parser.add_argument("--default", choices=VERDICTS, help="if no rule matches, whatever the files say")
 
 

@@ -23,7 +23,7 @@ def declare(parser: ArgumentParser) -> None:
     option = parser.add_argument
     option("--rules", action="append", required=True, metavar="FILE|PACK", help="rule file or pack; may be repeated")
     option("--log", metavar="PATH|unix:…", help="the file or unix socket that the lines go to")
-    option("--log-fd", type=int, metavar="N", help="or an open descriptor for them")
+    option("--log-fd", type=int, metavar="N", help="the open descriptor that they go to")
     option("--session", default="", metavar="NAME", help="what the runs belong to, on every line")
     option("--tag", action="append", default=[], metavar="KEY=VALUE", help="a label on every line; may be repeated")
     option("--dry-run", action="store_true", help="decide and record, but deny nothing")
