@@ -23,6 +23,16 @@ def packs_dir() -> str:
     return _own("rules", "rules")
 
 
+def schema_file() -> str:
+    """The JSON Schema of rule files, for editors."""
+    return os.path.join(packs_dir(), "schema.json")
+
+
+def share_dir() -> str:
+    """The folder of the man page and of what completes commands in a shell."""
+    return _own("share", "system")
+
+
 def state_dir() -> str:
     """The user's state folder for netguard (XDG Base Directory: XDG_STATE_HOME, else ~/.local/state)."""
     base = os.environ.get("XDG_STATE_HOME", "")

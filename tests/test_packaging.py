@@ -14,6 +14,7 @@ import venv
 import zipfile
 from importlib import metadata
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 
@@ -90,6 +91,10 @@ def indexed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     return made
 
 
+#: Where a wheel has what goes below the environment's prefix.
+DATA = f"netguard-{metadata.version('netguard')}.data/data"
+
+
 def names_beside(folder: str, inside: str) -> set[str]:
     """Every file below a folder of the checkout, by the name it has in the wheel."""
     files = (path for path in (ROOT / folder).rglob("*") if path.is_file() and "__pycache__" not in path.parts)
@@ -103,14 +108,17 @@ def test_wheel_holds_the_package_and_nothing_at_top_level(wheel: Path) -> None:
         names_beside("netguard", "netguard")
         | names_beside("sitecustomize", "netguard/starter")
         | names_beside("rules", "netguard/rules")
+        | names_beside("system", "netguard/share")
+        | names_beside("system", f"{DATA}/share")
     )
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
 
 
 def test_editable_wheel_holds_one_path(tmp_path: Path) -> None:
     with zipfile.ZipFile(built("wheel:editable", tmp_path)) as wheel:
-        held = {name: wheel.read(name).decode() for name in wheel.namelist() if ".dist-info/" not in name}
-    assert list(held.values()) == [str(ROOT / ".editable")]
+        names = {name for name in wheel.namelist() if ".dist-info/" not in name}
+        (path,) = names - names_beside("system", f"{DATA}/share")
+        assert wheel.read(path).decode() == str(ROOT / ".editable")
 
 
 def check_doors(environment: Environment) -> None:
@@ -124,6 +132,23 @@ def check_files(environment: Environment) -> None:
     starter, packs = environment.ask("from netguard.paths import *; print(starter_dir(), packs_dir())")
     assert os.path.isfile(os.path.join(starter, "sitecustomize.py"))
     assert os.path.isfile(os.path.join(packs, "audit.yaml"))
+
+
+def check_share(environment: Environment) -> None:
+    """The man page and the completions lie where `man` and the shells look, and are the ones that are printed."""
+    share = environment.folder / "share"
+    found = {path.relative_to(share).as_posix() for path in share.rglob("*") if path.is_file()}
+    assert names_beside("system", "") <= {f"/{name}" for name in found}
+    shown = environment.run(environment.python, "-m", "netguard", "completion", "zsh")
+    assert (share / "zsh" / "site-functions" / "_netguard").read_text() == shown
+
+
+def check_schema(environment: Environment) -> None:
+    """The line leads to the file that is printed."""
+    line = environment.run(environment.python, "-m", "netguard", "schema", "--line")
+    uri = line.removeprefix("# yaml-language-server: $schema=").rstrip("\n")
+    shown = environment.run(environment.python, "-m", "netguard", "schema")
+    assert Path(unquote(uri.removeprefix("file://"))).read_text() == shown
 
 
 def check_run(environment: Environment) -> None:
@@ -146,7 +171,7 @@ def check_version(environment: Environment) -> None:
 
 CHECKS = pytest.mark.parametrize(
     "check",
-    [check_doors, check_files, check_run, check_neighbours, check_version],
+    [check_doors, check_files, check_share, check_schema, check_run, check_neighbours, check_version],
     ids=lambda check: check.__name__.removeprefix("check_"),
 )
 

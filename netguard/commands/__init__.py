@@ -38,21 +38,23 @@ COMMANDS = {
     "install": "guard every Python of a virtual environment, for good",
     "uninstall": "take the guard out of a virtual environment",
     "status": "say whether this environment and this shell are guarded",
+    "schema": "print the JSON Schema of rule files, for editors",
+    "completion": "print the completion of commands and options for a shell",
 }
 
 HELP = "\n".join(
     [
         "usage: netguard COMMAND …",
         "",
-        "See and control every network request that Python code makes, without changing that code.",
+        "See and control every network request of Python code, without changing the code.",
         "",
-        *[f"  {name:<11}{summary}" for name, summary in COMMANDS.items()],
+        "  netguard run script.py                      show what a script does",
+        "  netguard run --rules rules.yaml script.py   hold it to rules",
+        "  netguard run --rules agent -- pytest -q     any command, with a pack of rules",
         "",
-        "  netguard run script.py                         show what a script does; only cloud metadata is denied",
-        "  netguard run --rules rules.yaml script.py      hold it to rules",
-        "  netguard run --rules agent -- pytest -q        any command, with a pack of rules that is shipped",
+        *[f"  {name:<11} {summary}" for name, summary in COMMANDS.items()],
         "",
-        "  netguard COMMAND --help tells more; netguard --version says which version this is.",
+        "netguard COMMAND --help tells more of each. netguard --version says which it is.",
     ]
 )
 
@@ -104,20 +106,23 @@ def say(text: str) -> None:
 
 def invoke(name: str, words: list[str]) -> int:
     """Parses one command's options and runs it."""
-    from argparse import ArgumentParser, RawDescriptionHelpFormatter
+    from argparse import ArgumentParser
 
     class Parser(ArgumentParser):
-        """argparse's own, with our way of saying what is wrong."""
+        """argparse's own, with our way of saying what is wrong, and of helping."""
 
         def error(self, message: str) -> NoReturn:
             raise UsageError(f"{message}; netguard {name} --help tells more")
 
+        def format_help(self) -> str:
+            from netguard.commands.manual import help_text
+
+            return help_text(self)
+
     command: Subcommand = importlib.import_module(f"netguard.commands.{name}")
-    # A width of our own: argparse would import `shutil` to ask for one, also where no help is shown.
     parser = Parser(
         prog=f"netguard {name}",
         description=command.__doc__,
-        formatter_class=lambda prog: RawDescriptionHelpFormatter(prog, width=80),
         allow_abbrev=False,  # what takes a value must be known by its whole name, or `split` would cut before the value
     )
     command.add_arguments(parser)

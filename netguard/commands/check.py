@@ -26,10 +26,10 @@ SUMMARY = "check rule files and run their tests"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("files", nargs="+", metavar="FILE", help="a rule file, or a pack such as agent")
-    parser.add_argument("--strict", action="store_true", help="grants that rest on what the guest says are errors")
+    parser.add_argument("files", nargs="+", metavar="FILE|PACK", help="rule files, or packs such as agent")
+    parser.add_argument("--strict", action="store_true", help="a grant that rests on the guest's word is an error")
     parser.add_argument("--injection", action="store_true", help="what cannot hold without a supervisor is an error")
-    parser.add_argument("--default", choices=VERDICTS, help="what happens when no rule matches; overrides the files")
+    parser.add_argument("--default", choices=VERDICTS, help="if no rule matches, whatever the files say")
 
 
 def counted(number: int, noun: str) -> str:

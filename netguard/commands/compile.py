@@ -27,9 +27,9 @@ UNUSABLE = 1
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("files", nargs="+", metavar="FILE", help="a rule file, or a pack such as agent")
-    parser.add_argument("--output", metavar="PATH", help="where to; without it, standard output")
-    parser.add_argument("--default", choices=VERDICTS, help="what happens when no rule matches; overrides the files")
+    parser.add_argument("files", nargs="+", metavar="FILE|PACK", help="rule files, or packs such as agent")
+    parser.add_argument("--output", metavar="PATH", help="the file to write; without it: standard output")
+    parser.add_argument("--default", choices=VERDICTS, help="if no rule matches, whatever the files say")
 
 
 def write(text: str, path: str) -> None:

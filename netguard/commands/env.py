@@ -28,12 +28,12 @@ POLICY = "netguard.policy"
 def add_arguments(parser: ArgumentParser) -> None:
     options.declare(parser)
     option = parser.add_argument
-    option("--run", default="", metavar="NAME", help="the run's name on every line")
-    option("--policy", default=POLICY, metavar="PATH", help="write the policy here (netguard.policy)")
+    option("--run", default="", metavar="NAME", help="what the run is called, on every line")
+    option("--policy", default=POLICY, metavar="PATH", help="where to write the policy (netguard.policy)")
     option("--policy-at", metavar="PATH", help="where the sandbox finds it, if elsewhere")
-    option("--guest", dest="guest_part", metavar="DIR", help="put here what the sandbox needs a copy of")
+    option("--guest", dest="guest_part", metavar="DIR", help="copy here what a sandbox needs of netguard")
     option("--starter", metavar="DIR", help="where the sandbox finds the starter, if elsewhere")
-    option("--format", choices=tuple(formats.FORMATS), default="shell", help="(shell)")
+    option("--format", choices=tuple(formats.FORMATS), default="shell", help="how the variables are written (shell)")
     parser.usage = "netguard env --rules FILE|PACK --log PATH|unix:… [options]"
 
 

@@ -41,9 +41,9 @@ HEADINGS: Row = ("", "VERDICT", "RULE", "WHY")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("files", nargs="*", metavar="FILE", help="rule files or packs; without any, the pack audit")
-    parser.add_argument("request", help="what is asked for, such as 'connect example.org:443'")
-    parser.add_argument("--default", choices=VERDICTS, help="what happens when no rule matches; overrides the files")
+    parser.add_argument("files", nargs="*", metavar="FILE|PACK", help="rule files or packs; without any: audit")
+    parser.add_argument("request", help="what is asked for, in quotes")
+    parser.add_argument("--default", choices=VERDICTS, help="if no rule matches, whatever the files say")
 
 
 def wrapped(text: str, width: int) -> list[str]:

@@ -1,13 +1,8 @@
-"""Run a script, a module, a piece of code or any command under guard.
+"""Run a script, module or command under guard; the exit status is the guest's.
 
-  netguard run script.py ARG…              as `python script.py ARG…`
-  netguard run -m MODULE ARG…              as `python -m MODULE ARG…`
-  netguard run -c CODE ARG…                as `python -c CODE ARG…`
-  netguard run -- COMMAND ARG…             any command; the Python in it is guarded
-
-Without --rules it only watches: everything is logged, and nothing but cloud metadata is denied.
-The exit status is the guest's (128+N when signal N ended it). netguard's own failures are 125, a program
-that cannot be run is 126 and one that is not there 127; --status-fd says whose the status is.
+  netguard run script.py                    watch it; deny only cloud metadata
+  netguard run --rules agent -m pytest -q   hold it to rules: a pack or a file
+  netguard run -- make test                 any command; its Python is guarded
 """
 
 from __future__ import annotations
@@ -57,20 +52,20 @@ NO_HTTP = "off: this version does not read requests"
 def add_arguments(parser: ArgumentParser) -> None:
     """Declares the options. Everything from the first word that is not one belongs to the guest."""
     option = parser.add_argument
-    option("--rules", action="append", default=[], metavar="FILE|PACK", help="rules to hold the guest to; repeatable")
-    option("--log", metavar="PATH|-", help="write the trail here instead of into the run's own folder")
+    option("--rules", action="append", default=[], metavar="FILE|PACK", help="file or pack; may be repeated (audit)")
+    option("--log", metavar="PATH|-", help="write the trail here, not in a folder of its own")
     option("--log-fd", type=int, metavar="N", help="write the trail to this open descriptor")
-    option("--max-trail", default="1GB", metavar="SIZE", help="when the trail is that long, deny everything (1GB)")
-    option("--suggest", metavar="FILE", help="write the rules that would allow just what the run did")
-    option("--default", choices=("allow", "log", "deny"), help="what happens when no rule matches")
-    option("--dry-run", action="store_true", help="decide and record, deny nothing")
-    option("--session", default="", metavar="NAME", help="a name for what this run belongs to, on every line")
-    option("--tag", action="append", default=[], metavar="KEY=VALUE", help="a label on every line; repeatable")
-    option("--wall", choices=("auto", "require", "off"), default="auto", help="the kernel wall; auto: if there is one")
+    option("--max-trail", default="1GB", metavar="SIZE", help="how long the trail may grow; then, deny all (1GB)")
+    option("--suggest", metavar="FILE", help="write the rules that allow just what the run did")
+    option("--default", choices=("allow", "log", "deny"), help="if no rule matches, whatever the files say")
+    option("--dry-run", action="store_true", help="decide and record, but deny nothing")
+    option("--session", default="", metavar="NAME", help="what the run belongs to, on every line")
+    option("--tag", action="append", default=[], metavar="KEY=VALUE", help="a label on every line; may be repeated")
+    option("--wall", choices=("auto", "require", "off"), default="auto", help="kernel wall; this version has none")
     option("--keep-fd", action="append", type=int, default=[], metavar="N", help="let the guest have this descriptor")
-    option("--status-fd", type=int, metavar="N", help="say there whose the exit status is: guest or netguard")
+    option("--status-fd", type=int, metavar="N", help="say there whose the exit status is")
     option("--quiet", action="store_true", help="no summary and no lines about denials")
-    parser.usage = "netguard run [options] script.py ARG… | -m MODULE ARG… | -c CODE ARG… | -- COMMAND ARG…"
+    parser.usage = "netguard run [options] script.py|-m MODULE|-c CODE|-- COMMAND ARG…"
 
 
 def split(words: list[str]) -> tuple[list[str], list[str]]:

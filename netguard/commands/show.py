@@ -8,8 +8,8 @@
 
 The line is a number (`seq`), `last` or `last-denied`. Where a file has several
 runs, or a chain for each process, --run and --chain say which is meant.
-Whatever stands on the line is shown, and what came of it. Below stands the one
-rule that would allow just this where it was denied, or deny it where it was not.
+Whatever stands on the line is shown, and what came of it; below, the one rule
+that would allow just this if it was denied, or else deny it.
 
 Ends with 0 when the event is shown, with 1 when there is none or more than one,
 with 2 when the trail cannot be read.

@@ -21,12 +21,12 @@ UNUSABLE = 1
 def declare(parser: ArgumentParser) -> None:
     """Declares them."""
     option = parser.add_argument
-    option("--rules", action="append", required=True, metavar="FILE|PACK", help="the rules; repeatable")
-    option("--log", metavar="PATH|unix:…", help="file or unix socket for the lines")
-    option("--log-fd", type=int, metavar="N", help="inherited descriptor for the lines")
+    option("--rules", action="append", required=True, metavar="FILE|PACK", help="rule file or pack; may be repeated")
+    option("--log", metavar="PATH|unix:…", help="the file or unix socket that the lines go to")
+    option("--log-fd", type=int, metavar="N", help="the open descriptor that they go to")
     option("--session", default="", metavar="NAME", help="what the runs belong to, on every line")
-    option("--tag", action="append", default=[], metavar="KEY=VALUE", help="a label on every line; repeatable")
-    option("--dry-run", action="store_true", help="decide and record, deny nothing")
+    option("--tag", action="append", default=[], metavar="KEY=VALUE", help="a label on every line; may be repeated")
+    option("--dry-run", action="store_true", help="decide and record, but deny nothing")
 
 
 def compiled(rules: list[str]) -> tuple[bytes, str]:

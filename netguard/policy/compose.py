@@ -135,7 +135,12 @@ class Files:
 
 
 def check_version(node: Node, keys: dict[str, tuple[Node, Node]]) -> None:
-    """Refuse a file of a later language: it may say what this version would silently not do."""
+    """Refuse a file of a later language: it may say what this version would silently not do.
+
+    `$schema` speaks to editors of the same. Nothing is read from where it leads.
+    """
+    if "$schema" in keys:
+        text(keys["$schema"][1], "'$schema'")
     if "version" not in keys:
         raise wrong(node, f"a rule file begins with 'version: {VERSION}'", length=1)
     value = keys["version"][1]

@@ -1,23 +1,15 @@
-"""`docs/reference/policy.md`, from the schema table: `python -m netguard.policy.reference` writes it.
-
-Only what is not a table is written out here. A test holds the page to what this makes.
-"""
+"""`docs/reference/policy.md`, from the schema table. Only what is not a table is written out here."""
 
 from __future__ import annotations
 
-import os
-
 from netguard.core.request import KINDS
-from netguard.paths import PACKAGE
 from netguard.policy import schema
 from netguard.policy.schema import ALIASES, BUILTIN, FORMATS, KIND_MEANINGS, METADATA_NAMES, PARTLY, Key
-
-PAGE = os.path.join(os.path.dirname(PACKAGE), "docs", "reference", "policy.md")
 
 OPENING = """\
 # Rule files
 
-<!-- Made by `python -m netguard.policy.reference`; change `netguard/policy/schema.py` instead. -->
+<!-- Made by `python docs/make_reference.py`; change `netguard/policy/schema.py` instead. -->
 
 **What a rule can hold code to.** Destinations, and whether programs may be started at all, hold for all code where the
 kernel's wall is on. `from`, `program` and `args` are known from what the guest's Python says of itself: true for code
@@ -26,7 +18,8 @@ that does not evade, and no more. `netguard check` marks grants that rest on the
 A rule file is YAML, TOML (`.toml`) or JSON (`.json`) with the same keys; any other name is read as YAML. Rules are
 tried from the top, **the first that matches wins**, and if none does, `default` holds. Every key is in a table below. A
 key that is not, or that this version does not build, is an error and never ignored. In YAML, values that begin with
-`@`, `*` or `%` must be quoted; anchors, aliases and tags are not used.
+`@`, `*` or `%` must be quoted; anchors, aliases and tags are not used. [An editor](../how-to/editor-and-shell.md)
+completes and checks all of this while you type.
 """
 
 DESTINATIONS = """\
@@ -149,14 +142,3 @@ def reference() -> str:
         "## Bounds\n\n" + bounds(),
     ]
     return "\n\n".join([part.rstrip("\n") for part in parts]) + "\n"
-
-
-def main() -> None:
-    """Write the page."""
-    os.makedirs(os.path.dirname(PAGE), exist_ok=True)
-    with open(PAGE, "w", encoding="utf-8") as file:
-        file.write(reference())
-
-
-if __name__ == "__main__":
-    main()

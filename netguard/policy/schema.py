@@ -58,6 +58,7 @@ DESTINED = ("dns", "connect", "http", "listen")
 KINDS_SHAPE = "a kind, a list of kinds, any, or audit:NAME"
 
 FILE_KEYS = table(
+    Key("$schema", "text", "For editors: where the schema is, as `netguard schema --line` says. Nothing is read."),
     Key("version", "a number", "The version of this language; 1. A higher one is refused."),
     Key("default", "allow, log or deny", "What happens when no rule matches. Without it: deny."),
     Key(

@@ -11,7 +11,7 @@ from netguard.policy.schema import BUILTIN, FORMATS, LIST_KEYS, MAX_DEPTH, MAX_E
 from netguard.policy.shape import choice, entries, items, known, text
 from netguard.policy.target import BadTarget, builtin_targets, parse_ports, parse_target, with_ports
 
-LETTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-_")
+LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")
 
 
 class Scope:
@@ -120,7 +120,7 @@ def scope_of(node: Node | None, above: tuple[Scope, ...]) -> Scope:
     """The scope of a file from its `lists`. Raises PolicyError on a name that is none or is built in."""
     pairs = entries(node, "lists") if node is not None else []
     for key, _ in pairs:
-        if not LETTERS.issuperset(key.text.lower()):
+        if not LETTERS.issuperset(key.text):
             raise wrong(key, f"a list's name has letters, digits, - and _; not '{key.text}'")
         if key.text in BUILTIN:
             raise wrong(key, f"'@{key.text}' is built in and means {BUILTIN[key.text]}; give the list another name")
