@@ -16,7 +16,7 @@ from generators.cli import MORE
 from generators.roff import code, escaped, example, inline, item, markdown, paragraph, plain, section
 from generators.words import NOTE
 from netguard.commands import COMMANDS, HELP
-from netguard.commands.manual import arguments, called, parser_of, usage
+from netguard.commands.manual import arguments, called, parser_of, usage, written
 from netguard.policy import schema
 
 DOCS = Path(__file__).resolve().parent.parent
@@ -48,7 +48,7 @@ def argument(action: argparse.Action) -> str:
 def command(name: str) -> Iterator[str]:
     """One command's part."""
     parser = parser_of(name)
-    doc = str(importlib.import_module(f"netguard.commands.{name}").__doc__)
+    doc = written(importlib.import_module(f"netguard.commands.{name}").__doc__)
     yield f".SS netguard {name}\n.PP\n{code(usage(parser))}\n{plain(doc)}"
     for action in arguments(parser):
         yield item(argument(action), escaped(action.help or ""))

@@ -19,6 +19,12 @@ def parser_of(name: str) -> argparse.ArgumentParser:
     return parser
 
 
+def written(doc: str | None) -> str:
+    """A docstring as it was written. From 3.13 on Python takes away an indent that all lines below the first have."""
+    text = (doc or "").strip()
+    return text if "\n  " in text else text.replace("\nnetguard ", "\n  netguard ")
+
+
 def arguments(parser: argparse.ArgumentParser) -> list[argparse.Action]:
     """What is told of: not `--help`, which whoever reads this has found, and nothing that is hidden."""
     return [
@@ -61,4 +67,4 @@ def help_text(parser: argparse.ArgumentParser) -> str:
     rows = [(called(action), action.help or "") for action in arguments(parser)]
     width = max([len(left) for left, _ in rows], default=0)
     lines = [f"  {left:<{width}}  {right}" for left, right in rows]
-    return "\n".join([f"usage: {usage(parser)}", "", (parser.description or "").strip(), "", *lines]) + "\n"
+    return "\n".join([f"usage: {usage(parser)}", "", written(parser.description), "", *lines]) + "\n"
