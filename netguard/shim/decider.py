@@ -107,6 +107,7 @@ def end_with(alone: Alone) -> None:
         original(status)
 
     _exit.__qualname__, _exit.__module__, _exit.__doc__ = "_exit", "posix", original.__doc__
+    _exit.__annotations__ = {}
     for module in (posix, sys.modules["os"]):
         if getattr(module, "_exit", None) is original:
             module._exit = _exit  # type: ignore[attr-defined]

@@ -93,7 +93,6 @@ def wrap_connect(name: str, addresses: Addresses, witness: Witness) -> Callable[
                 channel.tell("result", (lines.seq, str(number), str(round((perf_counter() - start) * 1000, 3))))
             del self, address
 
-    connect.__name__ = connect.__qualname__ = name
     return connect
 
 

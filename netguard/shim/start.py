@@ -72,7 +72,8 @@ def changes(witness: hook.Witness) -> dict[str, Callable[[ModuleType], None]]:
 
     def change_socket_class(module: ModuleType) -> None:
         for name, function in sockets.wrappers(lookups, witness).items():
-            function.__doc__ = getattr(module.socket, name).__doc__
+            original = getattr(module.socket, name)
+            _dress(function, name, "socket." + name, "socket", original.__doc__)
             setattr(module.socket, name, function)
         for name in names.COPIED:  # a `socket` that was loaded before us has copied the bare ones
             setattr(module, name, getattr(sys.modules["_socket"], name))
@@ -116,7 +117,11 @@ def _replace(module: ModuleType, name: str, function: Callable[..., object]) -> 
     original = getattr(module, name)
     if getattr(original, "__code__", None) is function.__code__:
         return
-    function.__name__ = function.__qualname__ = name
-    function.__doc__ = original.__doc__
-    function.__module__ = original.__module__
+    _dress(function, name, name, original.__module__, original.__doc__)
     setattr(module, name, function)
+
+
+def _dress(function: Callable[..., object], name: str, place: str, module: str, doc: str | None) -> None:
+    """Gives a function the looks of the one it stands for: what is printed, and where a pickle of it leads."""
+    function.__name__, function.__qualname__, function.__module__, function.__doc__ = name, place, module, doc
+    function.__annotations__ = {}

@@ -338,16 +338,17 @@ import inspect, json, pickle, socket, _socket, subprocess, _posixsubprocess, os,
 found = {}
 for name in ("connect", "connect_ex", "bind", "listen", "sendto", "sendmsg"):
     method, original = getattr(socket.socket, name), getattr(_socket.socket, name)
-    inspect.signature(method)
-    found[name] = [method.__name__ == name, method.__doc__ == original.__doc__, callable(method)]
+    plain = ":" not in str(inspect.signature(method))
+    found[name] = [method.__name__ == name, method.__qualname__ == original.__qualname__, plain,
+                   method.__doc__ == original.__doc__, pickle.loads(pickle.dumps(method)) is method]
 for module, names in ((_socket, "getaddrinfo gethostbyname gethostbyname_ex gethostbyaddr getnameinfo"),
                       (socket, "gethostbyname gethostbyname_ex gethostbyaddr getnameinfo"),
                       (os, "posix_spawn posix_spawnp execve execv"), (_posixsubprocess, "fork_exec")):
     for name in names.split():
         function = getattr(module, name)
-        inspect.signature(function)
+        plain = ":" not in str(inspect.signature(function))
         back = pickle.loads(pickle.dumps(function))
-        found[name] = [function.__name__ == name, bool(function.__doc__), back is function]
+        found[name] = [function.__name__ == name, bool(function.__doc__), back is function, plain]
 found["same"] = [socket.gethostbyname is _socket.gethostbyname, os.execv is posix.execv]
 print(json.dumps(found))
 """
