@@ -108,8 +108,9 @@ def wrap_getaddrinfo(lookups: Lookups, original: Callable[..., object]) -> Calla
     """Returns `_socket.getaddrinfo` with names decided on first."""
 
     def getaddrinfo(
-        host: object, port: object, family: object = 0, type: object = 0, proto: object = 0, flags: object = 0
-    ) -> object:
+        _: object, host: object, port: object, family: object = 0, type: object = 0, proto: object = 0,
+        flags: object = 0,
+    ) -> object:  # fmt: skip
         numbers = tuple([exact.number(number) for number in (family, type, proto, flags)])
         service = exact.number(port) if _TAKES_SUBCLASSES and issubclass(_type(port), int) else exact.text(port)
         if _is_refused(host, port, service):
@@ -166,7 +167,7 @@ def _row(fields: list[str]) -> tuple[object, ...]:
 def wrap_gethostbyname(lookups: Lookups, original: Callable[..., object]) -> Callable[..., object]:
     """Returns `_socket.gethostbyname` with names decided on first."""
 
-    def gethostbyname(hostname: object) -> object:
+    def gethostbyname(_: object, hostname: object) -> object:
         name = lookups.host(hostname, "socket.gethostbyname")
         return original(ascii_bytes(hostname)) if name is None else lookups.ask("gethostbyname", name)[0]
 
@@ -177,7 +178,7 @@ def _wrap_host_lists(function: str) -> Callable[[Lookups, Callable[..., object]]
     """`gethostbyname_ex` and `gethostbyaddr` answer alike: a name, its aliases, its addresses."""
 
     def wrap(lookups: Lookups, original: Callable[..., object]) -> Callable[..., object]:
-        def wrapped(hostname: object) -> object:
+        def wrapped(_: object, hostname: object) -> object:
             value = exact.text(hostname)
             name = lookups.host(value, "socket." + function)
             if name is None and function == "gethostbyaddr":
@@ -187,7 +188,6 @@ def _wrap_host_lists(function: str) -> Callable[[Lookups, Callable[..., object]]
             canonical, count, *rest = lookups.ask(function, name)
             return canonical, rest[: int(count)], rest[int(count) :]
 
-        wrapped.__name__ = wrapped.__qualname__ = function
         return wrapped
 
     return wrap
@@ -206,7 +206,7 @@ def _is_address(value: object) -> TypeGuard[tuple[Any, ...]]:
 def wrap_getnameinfo(lookups: Lookups, original: Callable[..., object]) -> Callable[..., object]:
     """Returns `_socket.getnameinfo` with the address decided on first; C's event does not say whether it looks up."""
 
-    def getnameinfo(sockaddr: object, flags: object) -> object:
+    def getnameinfo(_: object, sockaddr: object, flags: object) -> object:
         address, number = exact.pair(sockaddr), exact.number(flags)
         try:
             if not _is_address(address) or type(number) is not int:

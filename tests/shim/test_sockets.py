@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.shim.guests import ALLOW, DENY, LOG, acts, guarded, plain, said, write
 from tests.support.echo import UnixEcho
+from tests.support.guard import Result
+from tests.support.injection import run_injected
 from tests.support.interpreters import Interpreter
 from tests.support.isolation import Namespace
+
+
+def injected(folder: Path, code: str, interpreter: Interpreter, *, rules: str) -> Result:
+    """As `guarded`, without a supervisor."""
+    return run_injected([interpreter.path, write(folder, code)], folder, rules)
+
 
 #: Each expression is evaluated in a folder of its own with the servers below; its value or error is compared.
 CALLS = """
@@ -358,6 +366,39 @@ def test_wrapped_functions_look_like_what_they_wrap(interpreter: Interpreter, tm
     """Name, documentation, a signature, and a pickle that leads back."""
     found = said(guarded(tmp_path, LOOKS, interpreter, rules=ALLOW))
     assert not {name: looks for name, looks in found.items() if not all(looks)}
+
+
+WAYS = """\
+import copy, json, os, pickle, posix, subprocess, _posixsubprocess, _socket, socket
+class Holds:
+    lookup, reverse, start, put = socket.gethostbyname, _socket.getnameinfo, os.posix_spawn, os.putenv
+    fork, run, leave = _posixsubprocess.fork_exec, os.execv, os._exit
+def said(call):
+    try:
+        return repr(call())
+    except Exception as error:
+        return f"{type(error).__name__} {error}"
+holds = Holds()
+holds.put("SAID", "x")
+holds.start("/bin/sh", ["sh", "-c", "exit 3"], os.environ, setpgroup=0)
+print(json.dumps([
+    holds.lookup("127.0.0.1"), holds.reverse(("127.0.0.1", 80), 3), os.wait()[1], os.system("test $SAID = x"),
+    said(lambda: holds.run("/no-such", ["x"])), said(lambda: holds.run()) != "", said(lambda: holds.lookup(5)),
+    Holds.lookup is holds.lookup, os.execv is posix.execv, os.execve in os.supports_fd, len(os.supports_fd),
+    [copy.copy(f) is f and copy.deepcopy(f)("127.0.0.1") for f in [socket.gethostbyname]],
+    hash(os.execv) == hash(posix.execv), os.execv == posix.execv, os.execv == os.execve, os.execv.__self__ is not None,
+    pickle.loads(pickle.dumps([os._exit]))[0] is os._exit,
+]))
+"""
+
+
+@pytest.mark.parametrize("run", [guarded, injected])
+def test_wrapped_functions_behave_like_what_they_wrap(
+    run: Callable[..., Result], interpreter: Interpreter, tmp_path: Path
+) -> None:
+    """In a class they become no methods, and what is known of the built-in ones is known of them."""
+    bare = said(plain(tmp_path, [interpreter.path, write(tmp_path, WAYS)]))
+    assert said(run(tmp_path, WAYS, interpreter, rules=ALLOW)) == bare
 
 
 def test_reloaded_modules_are_wrapped_once(interpreter: Interpreter, tmp_path: Path) -> None:
