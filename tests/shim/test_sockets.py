@@ -401,6 +401,32 @@ def test_wrapped_functions_behave_like_what_they_wrap(
     assert said(run(tmp_path, WAYS, interpreter, rules=ALLOW)) == bare
 
 
+BLOCKING = """\
+import json, os
+from socket import *
+setdefaulttimeout(0.2)
+found = []
+for kind in (SOCK_STREAM, SOCK_DGRAM):
+    for timeout in (None, 5, 0):
+        sock = socket(AF_INET, kind)
+        sock.settimeout(timeout)
+        sock.bind(("127.0.0.1", 0))
+        if kind == SOCK_STREAM:
+            sock.listen()
+        found.append([os.get_blocking(sock.fileno()), sock.gettimeout()])
+print(json.dumps(found))
+"""
+
+
+@pytest.mark.parametrize("run", [guarded, injected])
+def test_sockets_block_as_without_a_guard(
+    run: Callable[..., Result], interpreter: Interpreter, tmp_path: Path
+) -> None:
+    """Whoever is shown a listener has a descriptor of his own for it, and a default time-out works on that as well."""
+    bare = said(plain(tmp_path, [interpreter.path, write(tmp_path, BLOCKING)]))
+    assert said(run(tmp_path, BLOCKING, interpreter, rules=ALLOW)) == bare
+
+
 def test_reloaded_modules_are_wrapped_once(interpreter: Interpreter, tmp_path: Path) -> None:
     """One question an act, before and after."""
     code = """\
