@@ -1,4 +1,4 @@
-"""Runs tests of CPython's bare and guarded and says which of them end otherwise. No opinion on which of them may."""
+"""Runs tests bare and guarded and says which of them end otherwise. No opinion on which of them may."""
 
 from __future__ import annotations
 
@@ -75,18 +75,17 @@ class Suite(NamedTuple):
         """As `run`, up to the first test that hangs or takes the process with it."""
         with tempfile.TemporaryDirectory(prefix="netguard-transparency-", ignore_cleanup_errors=True) as name:
             folder = Path(name)
-            lines, work, output = folder / "outcomes", folder / "work", folder / "output"
+            lines, order, work, output = folder / "outcomes", folder / "order", folder / "work", folder / "output"
             lines.touch()
             work.mkdir()
-            order = {"module": self.module, "outcomes": str(lines), "only": list(only), "without": list(without)}
+            wanted = {"module": self.module, "outcomes": str(lines), "only": list(only), "without": list(without)}
+            order.write_text(json.dumps(wanted), "utf-8")
             script = GUEST / ("project.py" if self.sources else "cpython.py")
-            command, env = guarded([self.python, str(script), json.dumps(order)], mode, folder)
+            command, env = guarded([self.python, str(script), str(order)], mode, folder)
             status = bounded.run(command, self.sources or work, env, output, lambda: lines.stat().st_size)
-            if mode != BARE:
-                assert (folder / "trail.jsonl").stat().st_size, f"no guard: {output.read_text('utf-8', 'replace')}"
-            found = outcomes(lines)
-            found[PROCESS] = Ended(f"ended with {status}", output.read_text("utf-8", "replace")[-10_000:])
-            return found
+            said = output.read_text("utf-8", "replace")[-10_000:]
+            assert (folder / "trail.jsonl").exists() == (mode != BARE), said
+            return {**outcomes(lines), PROCESS: Ended(f"ended with {status}", said)}
 
 
 def guarded(words: Sequence[str], mode: str, folder: Path) -> tuple[list[str], dict[str, str]]:
@@ -122,20 +121,32 @@ class Comparison(NamedTuple):
 
 
 def compare(suite: Suite) -> Comparison:
-    """Runs a suite in all modes at once; a test that differs is then run alone before that counts."""
-    with ThreadPoolExecutor() as pool:
-        bare, *others = pool.map(suite.run, (BARE, *GUARDED))
+    """Runs a suite in all modes at once, and what differs once more."""
+    bare, *others = side_by_side(suite, (BARE, *GUARDED))
     found = {mode: compared(bare, other) for mode, other in zip(GUARDED, others, strict=True)}
     return Comparison(
-        frozenset({**bare}) - {PROCESS},
-        {mode: [one for one in differences if differs(suite, mode, one.test)] for mode, differences in found.items()},
+        frozenset(bare) - {PROCESS},
+        {mode: confirmed(suite, mode, differences) for mode, differences in found.items()},
     )
 
 
-def differs(suite: Suite, mode: str, test: str) -> bool:
-    """Whether a test ends otherwise under guard each time; what befell the process as a whole is not asked again."""
+def side_by_side(suite: Suite, modes: Sequence[str]) -> list[dict[str, Ended]]:
+    """How the tests ended in each mode."""
+    with ThreadPoolExecutor() as pool:
+        return list(pool.map(suite.run, modes))
+
+
+def confirmed(suite: Suite, mode: str, found: list[Difference]) -> list[Difference]:
+    """Those differences that are there each time: alone, or among all the others once more."""
+    unsure = [one for one in found if not differs_alone(suite, mode, one.test)]
+    again = [one.test for one in compared(*side_by_side(suite, (BARE, mode)))] if unsure else []
+    return [one for one in found if one not in unsure or one.test in again]
+
+
+def differs_alone(suite: Suite, mode: str, test: str) -> bool:
+    """Whether a test by itself ends otherwise under guard each time."""
     if test == PROCESS:
-        return True
+        return False
     for _ in range(AGAIN):
         bare, other = suite.run(BARE, [test]), suite.run(mode, [test])
         if bare.get(test, ABSENT).outcome == other.get(test, ABSENT).outcome:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,7 @@ import pytest
 from tests.support.isolation import missing
 from tests.transparency import bounded
 from tests.transparency.differences import KNOWN, unexpected
-from tests.transparency.running import BARE, GUARDED, HANGS, Suite, compare
+from tests.transparency.running import BARE, GUARDED, HANGS, RUN, Ended, Suite, compare
 
 PAGE = Path(__file__).parents[2] / "docs" / "explanation" / "transparency.md"
 
@@ -28,13 +28,36 @@ def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bounded, "STANDSTILL", 3)
 
 
-def test_only_what_differs_each_time_is_a_difference() -> None:
+def test_what_differs_is_told() -> None:
     found = compare(Suite(sys.executable, "noticing.Noticing"))
     assert len(found.tests) == 5
     for mode in GUARDED:
-        assert [one.test for one in found.differences[mode]] == ["noticing.Noticing.test_that_fails_under_guard"], mode
-        assert found.differences[mode][0].bare.outcome == "passed"
-        assert found.differences[mode][0].guarded.outcome == "failed"
+        told = {one.test.rpartition(".")[2]: (one.bare.outcome, one.guarded.outcome) for one in found.differences[mode]}
+        assert told == {
+            "test_that_fails_under_guard": ("passed", "failed"),
+            "test_that_fails_under_guard_when_not_alone": ("passed", "failed"),
+        }
+
+
+class Played:
+    """A suite of one test that fails in the given mode for so many runs."""
+
+    def __init__(self, mode: str, fails: int) -> None:
+        self.mode, self.fails = mode, fails
+
+    def run(self, mode: str, only: Sequence[str] = ()) -> dict[str, Ended]:
+        if mode != self.mode:
+            return {"test": Ended("passed", "")}
+        self.fails -= 1
+        return {"test": Ended("passed" if self.fails < 0 else "failed", "")}
+
+
+PLAYS = [(RUN, 1, 0), (RUN, 3, 0), (BARE, 2, 0), (RUN, 99, 1), (BARE, 99, 1)]
+
+
+@pytest.mark.parametrize(("mode", "fails", "told"), PLAYS)
+def test_only_what_differs_each_time_is_a_difference(mode: str, fails: int, told: int) -> None:
+    assert len(compare(Played(mode, fails)).differences[RUN]) == told  # type: ignore[arg-type]
 
 
 @pytest.mark.usefixtures("impatience")

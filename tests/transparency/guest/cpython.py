@@ -1,6 +1,7 @@
-"""Runs tests of one of CPython's own modules and writes what became of each: `cpython.py ORDER`, ORDER being JSON.
+"""Runs tests of one of CPython's own modules and writes what became of each: `cpython.py ORDER`.
 
-ORDER: module; outcomes, a file that gets one JSON line a test; only, names of tests or null; without, names to leave.
+ORDER: a file with a JSON object. module; outcomes, a file that gets one JSON line a test; only, the names of the tests
+to run, or none for all; without, names to leave.
 
 Read by every Python from 3.9 on, by ones without a guard too: it may not import anything of the project's.
 """
@@ -86,7 +87,8 @@ def wanted(test, order) -> bool:
 
 
 def main() -> None:
-    order = json.loads(sys.argv[1])
+    with open(sys.argv[1], encoding="utf-8") as file:
+        order = json.load(file)
     faulthandler.enable()
     from test import support
 

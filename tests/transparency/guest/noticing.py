@@ -27,7 +27,8 @@ class Noticing(unittest.TestCase):
         assert not is_guarded()
 
     def test_that_fails_under_guard_when_not_alone(self) -> None:
-        assert json.loads(sys.argv[1])["only"] or not is_guarded()
+        with open(sys.argv[1], encoding="utf-8") as file:
+            assert json.load(file)["only"] or not is_guarded()
 
 
 class Hanging(unittest.TestCase):

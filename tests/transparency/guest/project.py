@@ -32,6 +32,7 @@ class Outcomes:
 
 
 if __name__ == "__main__":
-    wanted = json.loads(sys.argv[1])
+    with open(sys.argv[1], encoding="utf-8") as file:
+        wanted = json.load(file)
     status = pytest.main(["-q", "-p", "no:cacheprovider", *wanted["only"]], plugins=[Outcomes(wanted)])
     sys.exit(0 if status == pytest.ExitCode.TESTS_FAILED else status)  # that is told test by test
