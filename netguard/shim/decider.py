@@ -18,6 +18,7 @@ from ..record.hidden import Hider
 from ..record.line import Tools
 from ..record.names import secrets_of
 from .alone import Alone
+from .double import double
 from .settings import Settings, Unusable
 from .world import World
 
@@ -102,11 +103,11 @@ def end_with(alone: Alone) -> None:
     posix = sys.modules["posix"]
     original = posix._exit
 
-    def _exit(status: int) -> None:
+    def _exit(_: object, status: int) -> None:
         alone.close()
         original(status)
 
-    _exit.__qualname__, _exit.__module__, _exit.__doc__ = "_exit", "posix", original.__doc__
+    found = double(_exit, original)
     for module in (posix, sys.modules["os"]):
         if getattr(module, "_exit", None) is original:
-            module._exit = _exit  # type: ignore[attr-defined]
+            module._exit = found  # type: ignore[attr-defined]

@@ -174,13 +174,13 @@ class Environment:
         """Returns name -> function for what reads and writes the C environment."""
         put, unset = module.putenv, module.unsetenv
 
-        def putenv(name: object, value: object, /) -> object:
+        def putenv(_: object, name: object, value: object, /) -> object:
             key, text = exact.system(name), exact.system(value)
             if key.startswith(OURS) and b"=" not in key:
                 return None
             return put(MOVED.get(key, key), text)
 
-        def unsetenv(name: object, /) -> object:
+        def unsetenv(_: object, name: object, /) -> object:
             key = exact.system(name)
             if key.startswith(OURS) and b"=" not in key:
                 return None
@@ -190,13 +190,13 @@ class Environment:
         if hasattr(module, "_create_environ"):  # 3.14: behind `os.reload_environ`
             create = module._create_environ
 
-            def _create_environ() -> object:
+            def _create_environ(_: object) -> object:
                 return self.shown(create())
 
             found["_create_environ"] = _create_environ
         if hasattr(module, "_clearenv"):  # 3.15: behind `os.environ.clear`
 
-            def _clearenv() -> None:
+            def _clearenv(_: object) -> None:
                 for name in create():
                     if name not in self.kept:
                         unset(name)

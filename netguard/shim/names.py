@@ -19,6 +19,7 @@ from .hook import Witness
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any, TypeGuard
 
 # Bound here: what `_socket` calls AF_INET6 later is up to the guest.
 INET6, DGRAM = _socket.AF_INET6, _socket.SOCK_DGRAM
@@ -107,12 +108,13 @@ def wrap_getaddrinfo(lookups: Lookups, original: Callable[..., object]) -> Calla
     """Returns `_socket.getaddrinfo` with names decided on first."""
 
     def getaddrinfo(
-        host: object, port: object, family: object = 0, type: object = 0, proto: object = 0, flags: object = 0
-    ) -> object:
+        _: object, host: object, port: object, family: object = 0, type: object = 0, proto: object = 0,
+        flags: object = 0,
+    ) -> object:  # fmt: skip
         numbers = tuple([exact.number(number) for number in (family, type, proto, flags)])
         service = exact.number(port) if _TAKES_SUBCLASSES and issubclass(_type(port), int) else exact.text(port)
         if _is_refused(host, port, service):
-            return original(host, port, *numbers)  # refused for a type before anything is looked up
+            return original(host, port, *numbers)  # before anything is looked up
         name = lookups.host(host, "socket.getaddrinfo")
         if name is None or not _are_ints(numbers):
             return original(ascii_bytes(host) if name is None else b"", service, *numbers)
@@ -123,8 +125,23 @@ def wrap_getaddrinfo(lookups: Lookups, original: Callable[..., object]) -> Calla
 
 
 def _is_refused(host: object, port: object, service: object) -> bool:
-    """Whether C refuses one by its type: it takes no `bytearray` here, and an int for a port only if it is exact."""
-    return bytearray in (type(host), type(port)) or (service is not None and type(service) not in (int, str, bytes))
+    """Whether C refuses one: it takes no `bytearray` here, an int for a port only if it is exact, and a service only if
+    there is UTF-8 for it."""
+    if bytearray in (type(host), type(port)):
+        return True
+    if type(service) is str:
+        return not _is_utf8(service)
+    return service is not None and type(service) not in (int, bytes)
+
+
+def _is_utf8(text: str) -> bool:
+    """Whether a text can be encoded; half a surrogate pair cannot."""
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            return False
+    return True
 
 
 def _are_ints(values: tuple[object, ...]) -> bool:
@@ -150,7 +167,7 @@ def _row(fields: list[str]) -> tuple[object, ...]:
 def wrap_gethostbyname(lookups: Lookups, original: Callable[..., object]) -> Callable[..., object]:
     """Returns `_socket.gethostbyname` with names decided on first."""
 
-    def gethostbyname(hostname: object) -> object:
+    def gethostbyname(_: object, hostname: object) -> object:
         name = lookups.host(hostname, "socket.gethostbyname")
         return original(ascii_bytes(hostname)) if name is None else lookups.ask("gethostbyname", name)[0]
 
@@ -161,7 +178,7 @@ def _wrap_host_lists(function: str) -> Callable[[Lookups, Callable[..., object]]
     """`gethostbyname_ex` and `gethostbyaddr` answer alike: a name, its aliases, its addresses."""
 
     def wrap(lookups: Lookups, original: Callable[..., object]) -> Callable[..., object]:
-        def wrapped(hostname: object) -> object:
+        def wrapped(_: object, hostname: object) -> object:
             value = exact.text(hostname)
             name = lookups.host(value, "socket." + function)
             if name is None and function == "gethostbyaddr":
@@ -171,29 +188,34 @@ def _wrap_host_lists(function: str) -> Callable[[Lookups, Callable[..., object]]
             canonical, count, *rest = lookups.ask(function, name)
             return canonical, rest[: int(count)], rest[int(count) :]
 
-        wrapped.__name__ = wrapped.__qualname__ = function
         return wrapped
 
     return wrap
 
 
-def _is_odd(address: tuple[object, ...]) -> bool:
-    """Whether C refuses the address for its length, or for a flow label of more than 20 bits."""
-    return len(address) > 4 or not 0 <= [*address, 0, 0][2] < 1 << 20  # type: ignore[operator]  # ints, all of them
+def _is_address(value: object) -> TypeGuard[tuple[Any, ...]]:
+    """Whether C takes this for an address: of that length, no name, numbers, a flow label of at most 20 bits."""
+    if type(value) is not tuple or not 2 <= len(value) <= 4:
+        return False
+    host, *numbers = value
+    if type(host) is not str or canonical(host) is None or not _are_ints(tuple(numbers)):
+        return False
+    return bool(0 <= [*numbers, 0][1] < 1 << 20)
 
 
 def wrap_getnameinfo(lookups: Lookups, original: Callable[..., object]) -> Callable[..., object]:
     """Returns `_socket.getnameinfo` with the address decided on first; C's event does not say whether it looks up."""
 
-    def getnameinfo(sockaddr: object, flags: object) -> object:
+    def getnameinfo(_: object, sockaddr: object, flags: object) -> object:
         address, number = exact.pair(sockaddr), exact.number(flags)
-        if type(address) is not tuple or type(number) is not int or len(address) < 2:
-            return original(address, number)
-        host, port = address[0], address[1]
-        if type(host) is not str or canonical(host) is None or not _are_ints(address[1:]) or _is_odd(address):
-            return original(address, number)  # for C to refuse: it looks nothing up for a name
-        found = lookups.ask("getnameinfo", host, str(port), (number, *address[2:]))
-        return found[0], found[1]
+        try:
+            if not _is_address(address) or type(number) is not int:
+                return original(address, number)  # for C to refuse: it looks nothing up for a name
+            host, port, *more = address
+            found = lookups.ask("getnameinfo", host, str(port), (number, *more))
+            return found[0], found[1]
+        finally:
+            del sockaddr, address  # or the traceback of an error would keep them
 
     return getnameinfo
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import _socket
 from posix import O_APPEND, O_CLOEXEC, O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_RDWR, close, dup, fstat
 from posix import open as open_file
 
 from ..record import NotRecorded
+from .borrowed import borrow
 from .high import lift
 from .sink import FileSink, Sink
 from .stream import PipeSink, SocketSink, connected
-
-_SOCKET = _socket.socket
 
 #: Bits of `st_mode` that say what a file is, and their values for a regular one and a socket (inode(7)).
 S_IFMT, S_IFREG, S_IFSOCK = 0o170000, 0o100000, 0o140000
@@ -37,7 +35,7 @@ def open_sink(log: str, number: int, address: str | bytes | None) -> Sink:
         return checked(FileSink(lift(open_file(log, flags, 0o600)), log))
     kind = fstat(number).st_mode & S_IFMT
     if kind == S_IFSOCK:
-        return SocketSink(_SOCKET(fileno=lift(dup(number))), None, number)
+        return SocketSink(borrow(lift(dup(number))), None, number)
     if kind == S_IFREG:
         again = open_file(f"/proc/self/fd/{number}", O_RDWR | O_APPEND | O_CLOEXEC | O_NONBLOCK)
         return checked(FileSink(lift(again), ""))

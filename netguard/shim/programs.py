@@ -42,7 +42,7 @@ def wrap_fork_exec(witness: Witness, original: Callable[..., object]) -> Callabl
     """
     environment = witness.environment
 
-    def fork_exec(argv: object, programs: object, *rest: object) -> object:
+    def fork_exec(_: object, argv: object, programs: object, *rest: object) -> object:
         if len(rest) < 4:
             return original(argv, programs, *rest)  # for C to refuse: there are many more
         close, fds, cwd, env, *more = rest
@@ -92,25 +92,24 @@ def _state(path: bytes) -> bytes | None:
     return None if mode & S_IFMT == S_IFREG and access(path, X_OK) else path
 
 
-def wrap_spawn(name: str, original: Callable[..., object], environment: Environment) -> Callable[..., object]:
+def wrap_spawn(original: Callable[..., object], environment: Environment) -> Callable[..., object]:
     """Returns `posix_spawn` or `execve`: (path, argv, env, …)."""
 
-    def spawn(path: object, argv: object, env: object, **options: object) -> object:
+    def spawn(_: object, path: object, argv: object, env: object, **options: object) -> object:
         with Hold(environment, env):  # from 3.13 on it may be None
             return original(exact.name(path), exact.items(argv), environment.mapping(env), **options)
 
-    spawn.__name__ = spawn.__qualname__ = name
     return spawn
 
 
 def wrap_spawnp(spawn: Callable[..., object]) -> Callable[..., object]:
     """Returns `posix_spawnp`: a name is looked for along PATH here, not in C, which would not say what it found."""
 
-    def posix_spawnp(path: object, argv: object, env: object, **options: object) -> object:
+    def posix_spawnp(_: object, path: object, argv: object, env: object, **options: object) -> object:
         file = exact.name(path)
         if type(file) is str or type(file) is bytes:
             file = along_path(file)
-        return spawn(file, argv, env, **options)
+        return spawn(_, file, argv, env, **options)
 
     return posix_spawnp
 
@@ -118,7 +117,7 @@ def wrap_spawnp(spawn: Callable[..., object]) -> Callable[..., object]:
 def wrap_execv(original: Callable[..., object], environment: Environment) -> Callable[..., object]:
     """Returns `execv(path, argv)`."""
 
-    def execv(path: object, argv: object, /) -> object:
+    def execv(_: object, path: object, argv: object, /) -> object:
         with Hold(environment, None):
             return original(exact.name(path), exact.items(argv))
 
@@ -132,7 +131,7 @@ def wrap_execvpe(module: ModuleType) -> Callable[..., object]:
     """
     original: Callable[..., object] = module._execvpe
 
-    def execvpe(file: object, args: object, env: object = None) -> object:
+    def execvpe(_: object, file: object, args: object, env: object = None) -> object:
         name = exact.name(file)
         if type(name) is str or type(name) is bytes:
             text = exact.system(name)
@@ -167,7 +166,7 @@ def _variable(name: bytes, default: bytes) -> bytes:
 def wrap_posix(module: ModuleType, environment: Environment) -> dict[str, Callable[..., object]]:
     """Returns name -> function for what `posix` has of these and `os` has copied."""
     names = [name for name in ("posix_spawn", "execve") if hasattr(module, name)]
-    found = {name: wrap_spawn(name, getattr(module, name), environment) for name in names}
+    found = {name: wrap_spawn(getattr(module, name), environment) for name in names}
     if hasattr(module, "posix_spawnp"):
         found["posix_spawnp"] = wrap_spawnp(found["posix_spawn"])
     found["execv"] = wrap_execv(module.execv, environment)

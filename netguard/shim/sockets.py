@@ -7,6 +7,9 @@ ended.
 
 `_socket.socket` itself cannot be wrapped (the type is immutable): code that uses it directly is refused names by the
 hook, but only after C has looked them up.
+
+C leaves no frame in a traceback, and these do: each lets go of what it was called with, or an error that somebody
+keeps would keep the socket open.
 """
 
 from __future__ import annotations
@@ -47,9 +50,8 @@ class Addresses:
     def __init__(self, lookups: Lookups) -> None:
         self.lookups = lookups
 
-    def exact(self, sock: _socket.socket, address: object) -> object:
+    def exact(self, family: int, address: object) -> object:
         """Returns the address with its name resolved. What C would refuse is left for C to refuse, without its name."""
-        family = _family(sock)
         if family not in INTERNET:
             return exact.buffer(address)
         address = exact.pair(address)
@@ -79,7 +81,7 @@ def wrap_connect(name: str, addresses: Addresses, witness: Witness) -> Callable[
         start = perf_counter()
         number = 0
         try:
-            found = original(self, addresses.exact(self, address))
+            found = original(self, addresses.exact(_family(self), address))
             number = found or 0
             return found
         except OSError as error:
@@ -89,8 +91,8 @@ def wrap_connect(name: str, addresses: Addresses, witness: Witness) -> Callable[
             # Only what is on record has an outcome to add; a silent grant stays silent.
             if lines.seq != "0" and number not in _PENDING:
                 channel.tell("result", (lines.seq, str(number), str(round((perf_counter() - start) * 1000, 3))))
+            del self, address
 
-    connect.__name__ = connect.__qualname__ = name
     return connect
 
 
@@ -99,9 +101,12 @@ def wrap_bind(addresses: Addresses, witness: Witness) -> Callable[..., object]:
     original: Callable[..., None] = _socket.socket.bind
 
     def bind(self: _socket.socket, address: object, /) -> None:
-        original(self, addresses.exact(self, address))
-        if _kind(self) & 0xF == _DGRAM:
-            show(witness, self)
+        try:
+            original(self, addresses.exact(_family(self), address))
+            if _kind(self) & 0xF == _DGRAM:
+                show(witness, self)
+        finally:
+            del self, address
 
     return bind
 
@@ -111,11 +116,14 @@ def wrap_listen(witness: Witness) -> Callable[..., object]:
     original: Callable[..., None] = _socket.socket.listen
 
     def listen(self: _socket.socket, *backlog: int) -> None:
-        if _family(self) in INTERNET and _getsockname(self)[1] == 0:
-            # Without `bind` the kernel takes any free port on all addresses, and no event says so.
-            witness.saw("socket.bind", (self, (ANY[_family(self)], 0)))
-        original(self, *backlog)
-        show(witness, self)
+        try:
+            if _family(self) in INTERNET and _getsockname(self)[1] == 0:
+                # Without `bind` the kernel takes any free port on all addresses, and no event says so.
+                witness.saw("socket.bind", (self, (ANY[_family(self)], 0)))
+            original(self, *backlog)
+            show(witness, self)
+        finally:
+            del self
 
     return listen
 
@@ -133,9 +141,12 @@ def wrap_sendto(addresses: Addresses) -> Callable[..., object]:
     original: Callable[..., object] = _socket.socket.sendto
 
     def sendto(self: _socket.socket, *args: object) -> object:
-        if len(args) < 2:
-            return original(self, *args)
-        return original(self, *args[:-1], addresses.exact(self, args[-1]))
+        try:
+            if len(args) < 2:
+                return original(self, *args)
+            return original(self, *args[:-1], addresses.exact(_family(self), args[-1]))
+        finally:
+            del self, args
 
     return sendto
 
@@ -145,9 +156,12 @@ def wrap_sendmsg(addresses: Addresses) -> Callable[..., object]:
     original: Callable[..., object] = _socket.socket.sendmsg
 
     def sendmsg(self: _socket.socket, *args: object) -> object:
-        if len(args) < 4 or args[3] is None:
-            return original(self, *args)
-        return original(self, *args[:3], addresses.exact(self, args[3]), *args[4:])
+        try:
+            if len(args) < 4 or args[3] is None:
+                return original(self, *args)
+            return original(self, *args[:3], addresses.exact(_family(self), args[3]), *args[4:])
+        finally:
+            del self, args
 
     return sendmsg
 

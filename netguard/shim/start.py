@@ -11,6 +11,7 @@ from posix import getcwd
 from ..core.wire import VERSION
 from ..denied import Denied
 from . import arguments, exact, finder, hook, names, programs, settings, sockets
+from .double import double, dress, stands
 from .environment import Environment
 from .table import watched
 
@@ -72,7 +73,8 @@ def changes(witness: hook.Witness) -> dict[str, Callable[[ModuleType], None]]:
 
     def change_socket_class(module: ModuleType) -> None:
         for name, function in sockets.wrappers(lookups, witness).items():
-            function.__doc__ = getattr(module.socket, name).__doc__
+            original = getattr(module.socket, name)
+            dress(function, name, "socket." + name, "socket", original.__doc__)
             setattr(module.socket, name, function)
         for name in names.COPIED:  # a `socket` that was loaded before us has copied the bare ones
             setattr(module, name, getattr(sys.modules["_socket"], name))
@@ -93,9 +95,9 @@ def changes(witness: hook.Witness) -> dict[str, Callable[[ModuleType], None]]:
         environment.settle(module)
         environment.hide(module)
         for name, function in {**programs.wrap_posix(module, environment), **environment.wrappers(module)}.items():
-            _replace(module, name, function)
+            found = _replace(module, name, function)
             if hasattr(sys.modules["os"], name):
-                _replace(sys.modules["os"], name, function)
+                _replace(sys.modules["os"], name, function, found)
         _replace(sys.modules["os"], "_execvpe", programs.wrap_execvpe(sys.modules["os"]))
 
     def change_netguard(module: ModuleType) -> None:
@@ -111,12 +113,18 @@ def changes(witness: hook.Witness) -> dict[str, Callable[[ModuleType], None]]:
     }
 
 
-def _replace(module: ModuleType, name: str, function: Callable[..., object]) -> None:
-    """Puts a function in another's place, with its looks; a reloaded module may have ours already."""
+def _replace(module: ModuleType, name: str, function: Callable[..., object], found: object = None) -> object:
+    """Puts a function in another's place and returns what is there now; a reloaded module may have ours already.
+
+    found: what stands in the module that this one has copied.
+    """
     original = getattr(module, name)
-    if getattr(original, "__code__", None) is function.__code__:
-        return
-    function.__name__ = function.__qualname__ = name
-    function.__doc__ = original.__doc__
-    function.__module__ = original.__module__
-    setattr(module, name, function)
+    if stands(function, original):
+        return original
+    found = found or double(function, original)
+    setattr(module, name, found)
+    known = getattr(module, "supports_fd", None)  # of `os`: which functions take a descriptor in a path's place
+    if type(known) is set and original in known:
+        known.remove(original)
+        known.add(found)
+    return found

@@ -9,6 +9,7 @@ from posix import O_APPEND, O_CLOEXEC, O_NONBLOCK, O_WRONLY, dup, getuid, stat
 from posix import open as open_file
 
 from .asker import reach_out
+from .borrowed import borrow
 from .high import lift
 from .sink import EBADF, Sink, identity
 
@@ -66,7 +67,7 @@ class SocketSink(Sink):
         if self.address is None:
             if identity(self.number) != self.identity:
                 raise OSError(EBADF, f"descriptor {self.number} is not open any more, or is another")
-            found = _SOCKET(fileno=lift(dup(self.number)))
+            found = borrow(lift(dup(self.number)))
         else:
             found = connected(self.address)
             if reader(found, self.address) != self.peer:
@@ -126,5 +127,5 @@ def connected(address: str | bytes) -> _socket.socket:
             if error.errno != EPROTOTYPE:  # for a path of another type; of an abstract name nobody knows that
                 refusal = error
             continue
-        return _SOCKET(_UNIX, kind, 0, lift(sock.detach()))
+        return borrow(lift(sock.detach()))
     raise refusal

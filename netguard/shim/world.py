@@ -34,6 +34,7 @@ from ..core.leases import Leases
 from ..core.process import Process
 from ..record.line import brief
 from .arguments import unix_path
+from .borrowed import borrow
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ class World:
     def show(self, fd: int) -> None:
         """Keeps a descriptor of this process's that listens now."""
         try:
-            sock = _SOCKET(fileno=dup(fd))
+            sock = borrow(dup(fd))
         except OSError:
             return
         try:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
+import socket
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -168,6 +170,28 @@ def test_without_a_request_nothing_starts(tmp_path: Path) -> None:
     code = "import sys; print(len([name for name in sys.modules if 'netguard' in name]))"
     run = plain(tmp_path, [interpreters()[0].path, write(tmp_path, code)], env={"PYTHONPATH": STARTER})
     assert (run.stdout, run.stderr) == ("0\n", "")
+
+
+def test_a_socket_that_is_handed_over_stays_as_it_was(interpreter: Interpreter, tmp_path: Path) -> None:
+    """Each process takes it anew; a default time-out of the guest's does nothing to what others write to."""
+    code = """
+    import os, socket
+    socket.setdefaulttimeout(0.2)
+    if os.fork() == 0:
+        socket.socket().connect_ex(("127.0.0.1", 99))
+        os._exit(0)
+    assert os.wait()[1] == 0
+    """
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with ours, theirs:
+        env = {"NETGUARD_LOG": None, "NETGUARD_LOG_FD": str(theirs.fileno())}
+        run = injected(tmp_path, code, interpreter, env=env, pass_fds=[theirs.fileno()])
+        assert run.status == 0, run.stderr
+        assert os.get_blocking(theirs.fileno())
+        theirs.close()
+        lines = [json.loads(line) for line in iter(lambda: ours.recv(9_999), b"")]
+    assert len({line["chain"] for line in lines}) == 2
+    assert "connect" in [line["kind"] for line in lines]
 
 
 BROKEN = {

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.shim.guests import ALLOW, DENY, LOG, acts, guarded, plain, said, write
 from tests.support.echo import UnixEcho
+from tests.support.guard import Result
+from tests.support.injection import run_injected
 from tests.support.interpreters import Interpreter
 from tests.support.isolation import Namespace
+
+
+def injected(folder: Path, code: str, interpreter: Interpreter, *, rules: str) -> Result:
+    """As `guarded`, without a supervisor."""
+    return run_injected([interpreter.path, write(folder, code)], folder, rules)
+
 
 #: Each expression is evaluated in a folder of its own with the servers below; its value or error is compared.
 CALLS = """
@@ -295,21 +303,60 @@ def test_denied_datagrams_are_denied_each_time(interpreter: Interpreter, tmp_pat
     assert said(guarded(tmp_path, code, interpreter, rules=DENY)) == 5
 
 
+KEPT = """\
+import gc, json, sys, weakref
+from socket import *
+gc.disable()
+kinds = {"sendto": SOCK_DGRAM, "sendmsg": SOCK_DGRAM}
+calls = {
+    "connect": (("127.0.0.1", 1),), "connect_ex": (5,), "bind": (("192.0.2.1", 0),), "listen": ("x",),
+    "sendto": (b"x" * 70000, ("127.0.0.1", 9)), "sendmsg": ([b"x" * 70000], [], 0, ("127.0.0.1", 9)),
+}
+found, errors = {}, []
+for name, args in calls.items():
+    sock = socket(AF_INET, kinds.get(name, SOCK_STREAM))
+    gone = weakref.ref(sock)
+    try:
+        getattr(sock, name)(*args)
+    except (OSError, TypeError) as error:
+        errors.append(error)
+    del sock
+    found[name] = gone() is None
+assert len(errors) == len(calls)
+address = ("no-such.example.test", 0)
+before = sys.getrefcount(address)
+try:
+    getnameinfo(address, 0)
+except OSError as error:
+    errors.append(error)
+found["getnameinfo"] = sys.getrefcount(address) == before
+print(json.dumps(found))
+"""
+
+
+def test_errors_that_are_kept_keep_nothing_open(interpreter: Interpreter, tmp_path: Path) -> None:
+    """C leaves no frame in a traceback; ours may not hold the socket either."""
+    bare = said(plain(tmp_path, [interpreter.path, write(tmp_path, KEPT)]))
+    assert all(bare.values())
+    assert said(guarded(tmp_path, KEPT, interpreter, rules=ALLOW)) == bare
+
+
 LOOKS = """\
 import inspect, json, pickle, socket, _socket, subprocess, _posixsubprocess, os, posix
 found = {}
 for name in ("connect", "connect_ex", "bind", "listen", "sendto", "sendmsg"):
     method, original = getattr(socket.socket, name), getattr(_socket.socket, name)
-    inspect.signature(method)
-    found[name] = [method.__name__ == name, method.__doc__ == original.__doc__, callable(method)]
+    plain = ":" not in str(inspect.signature(method))
+    found[name] = [method.__name__ == name, method.__qualname__ == original.__qualname__, plain,
+                   method.__doc__ == original.__doc__, pickle.loads(pickle.dumps(method)) is method]
 for module, names in ((_socket, "getaddrinfo gethostbyname gethostbyname_ex gethostbyaddr getnameinfo"),
                       (socket, "gethostbyname gethostbyname_ex gethostbyaddr getnameinfo"),
                       (os, "posix_spawn posix_spawnp execve execv"), (_posixsubprocess, "fork_exec")):
     for name in names.split():
         function = getattr(module, name)
-        inspect.signature(function)
+        plain = ":" not in str(inspect.signature(function))
         back = pickle.loads(pickle.dumps(function))
-        found[name] = [function.__name__ == name, bool(function.__doc__), back is function]
+        found[name] = [function.__name__ == name, bool(function.__doc__), back is function, plain]
 found["same"] = [socket.gethostbyname is _socket.gethostbyname, os.execv is posix.execv]
 print(json.dumps(found))
 """
@@ -319,6 +366,65 @@ def test_wrapped_functions_look_like_what_they_wrap(interpreter: Interpreter, tm
     """Name, documentation, a signature, and a pickle that leads back."""
     found = said(guarded(tmp_path, LOOKS, interpreter, rules=ALLOW))
     assert not {name: looks for name, looks in found.items() if not all(looks)}
+
+
+WAYS = """\
+import copy, json, os, pickle, posix, subprocess, _posixsubprocess, _socket, socket
+class Holds:
+    lookup, reverse, start, put = socket.gethostbyname, _socket.getnameinfo, os.posix_spawn, os.putenv
+    fork, run, leave = _posixsubprocess.fork_exec, os.execv, os._exit
+def said(call):
+    try:
+        return repr(call())
+    except Exception as error:
+        return f"{type(error).__name__} {error}"
+holds = Holds()
+holds.put("SAID", "x")
+holds.start("/bin/sh", ["sh", "-c", "exit 3"], os.environ, setpgroup=0)
+print(json.dumps([
+    holds.lookup("127.0.0.1"), holds.reverse(("127.0.0.1", 80), 3), os.wait()[1], os.system("test $SAID = x"),
+    said(lambda: holds.run("/no-such", ["x"])), said(lambda: holds.run()) != "", said(lambda: holds.lookup(5)),
+    Holds.lookup is holds.lookup, os.execv is posix.execv, os.execve in os.supports_fd, len(os.supports_fd),
+    [copy.copy(f) is f and copy.deepcopy(f)("127.0.0.1") for f in [socket.gethostbyname]],
+    hash(os.execv) == hash(posix.execv), os.execv == posix.execv, os.execv == os.execve, os.execv.__self__ is not None,
+    pickle.loads(pickle.dumps([os._exit]))[0] is os._exit,
+]))
+"""
+
+
+@pytest.mark.parametrize("run", [guarded, injected])
+def test_wrapped_functions_behave_like_what_they_wrap(
+    run: Callable[..., Result], interpreter: Interpreter, tmp_path: Path
+) -> None:
+    """In a class they become no methods, and what is known of the built-in ones is known of them."""
+    bare = said(plain(tmp_path, [interpreter.path, write(tmp_path, WAYS)]))
+    assert said(run(tmp_path, WAYS, interpreter, rules=ALLOW)) == bare
+
+
+BLOCKING = """\
+import json, os
+from socket import *
+setdefaulttimeout(0.2)
+found = []
+for kind in (SOCK_STREAM, SOCK_DGRAM):
+    for timeout in (None, 5, 0):
+        sock = socket(AF_INET, kind)
+        sock.settimeout(timeout)
+        sock.bind(("127.0.0.1", 0))
+        if kind == SOCK_STREAM:
+            sock.listen()
+        found.append([os.get_blocking(sock.fileno()), sock.gettimeout()])
+print(json.dumps(found))
+"""
+
+
+@pytest.mark.parametrize("run", [guarded, injected])
+def test_sockets_block_as_without_a_guard(
+    run: Callable[..., Result], interpreter: Interpreter, tmp_path: Path
+) -> None:
+    """Whoever is shown a listener has a descriptor of his own for it, and a default time-out works on that as well."""
+    bare = said(plain(tmp_path, [interpreter.path, write(tmp_path, BLOCKING)]))
+    assert said(run(tmp_path, BLOCKING, interpreter, rules=ALLOW)) == bare
 
 
 def test_reloaded_modules_are_wrapped_once(interpreter: Interpreter, tmp_path: Path) -> None:
