@@ -46,6 +46,9 @@ SCANNED = 65_536
 
 SEEK_CUR, EBADF = 1, 9
 
+#: What is said of a line that was written and is not where it must be.
+MISPLACED = "a line did not get where it belongs"
+
 #: How every line begins (record.keys.STAMPED).
 BEGINNING = b'{"v":1,"seq":'
 
@@ -201,17 +204,38 @@ class FileSink(Sink):
         away again, or the file's end be moved.
         """
         written, why = super().put(data)
-        if not self.ours():
-            return 0, why  # said above
-        end = lseek(self.fd, 0, SEEK_CUR)  # behind our line, wherever it has come to lie
-        if not why and (end - written < self.least() or pread(self.fd, written, end - written) != data):
-            self.misplaced = "a line did not get where it belongs"
-            return 0, self.misplaced
-        if end - written == self.size and not self.ends:
-            self.size = end
-        else:
-            self.ends.append(end)
-        return written, why
+        if self.ours():
+            end = lseek(self.fd, 0, SEEK_CUR)  # behind our line, wherever it has come to lie
+            if why or (end - written >= self.least() and pread(self.fd, written, end - written) == data):
+                if end - written == self.size and not self.ends:
+                    self.size = end
+                else:
+                    self.ends.append(end)
+                return written, why
+            self.misplaced = MISPLACED
+        if self.arrived(data):
+            self.misplaced = ""
+            return len(data), ""
+        return 0, why or MISPLACED
+
+    def arrived(self, data: bytes) -> bool:
+        """Whether a line got there before its descriptor was changed: looked for through another one.
+
+        The chain counts it then, or its number would be given once more.
+        """
+        try:
+            fd = self.again()
+        except OSError:
+            return False
+        least = self.least()
+        before = identity(fd)
+        at = pread(fd, SCANNED, least).find(data)
+        if not before == self.identity == identity(fd):
+            return False  # not ours to close either
+        close(fd)
+        if at >= 0:
+            self.ends.append(least + at + len(data))
+        return at >= 0
 
     def foul(self, now_ns: int) -> str:
         """Cut, deleted, given a second name, exchanged, or written to by one who is no guard."""
