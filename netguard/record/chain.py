@@ -122,16 +122,17 @@ class Writer:
         self.second = -SECOND  # the second that `prefix` shows, in nanoseconds
         self.prefix = ""
 
-    def write(self, record: Mapping[str, object]) -> int:
+    def write(self, record: Mapping[str, object], *, awaited: bool = True) -> int:
         """Put a record on record and return its number in the chain.
 
         Adds v, seq, prev, ts, mono_ns and run. The chain's first record must be its run's `coverage`.
+        awaited: whether something waits for it; else what others did to the place is looked at with the next.
         Raises NotRecorded when the line is not on record whole: it was not written, the act must not happen.
         """
         now = self.mono()
         if self.refusal:
             raise self.failure(f"the trail takes no more lines: {self.refusal}")
-        foul = self.sink.foul(now)
+        foul = self.sink.foul(now) if awaited else ""
         if foul:
             self.refuse_for(foul)
         if self.torn or self.owed:
@@ -232,6 +233,9 @@ class Writer:
     def tail(self, record: Mapping[str, object], limit: int) -> tuple[bytes, bool]:
         """What follows the head, shorter than `limit` with its line feed; and whether it is all of the record."""
         keys = tuple(record)
+        body = line.outcome(record) if keys == line.OUTCOME else None
+        if body is not None and len(body) < limit - 1:
+            return b"," + body[1:], True
         keys = self.layouts.get(keys) or self.layout(keys)
         try:
             body = line.quick(self.redactor.onto({}, record, keys, line.packer()), limit)

@@ -264,8 +264,9 @@ class Alone:
     def noted(self, chain: Writer, op: str, fields: tuple[str, ...]) -> tuple[object, int]:
         """A `result`, if its act stands in this very chain."""
         if getattr(self.lines, "chain", None) is chain:
-            question = read([op, "0", *fields])
-            self.carry(chain, self.session.result(self.process(), question, int(fields[0])), 0)
+            for command in self.session.result(self.process(), read([op, "0", *fields]), int(fields[0])):
+                if type(command) is Record:
+                    chain.write(command.line, awaited=False)
         return None, 0
 
     def carry(self, chain: Writer, commands: list[Command], seq: int) -> tuple[object, int]:

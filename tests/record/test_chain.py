@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from netguard.record import line
 from netguard.record.chain import Again, Writer
 from netguard.record.hidden import Hider
 from netguard.trail.redact import Redactor
@@ -43,6 +44,23 @@ class Nowhere:
     def close(self) -> None: ...
 
 
+@pytest.mark.parametrize("ms", [0.0, 0.037, 12.5, 1e-7, 999_999_999.123, float("nan"), float("inf"), 3, True, "x"])
+@pytest.mark.parametrize("errno", [0, 111, -(2**31), True, None, 1.5])
+def test_an_outcome_is_what_the_encoder_makes_of_it(ms: object, errno: object) -> None:
+    record: dict[str, object] = {"kind": "result", "of": 17, "errno": errno, "ms": ms}
+    made = line.outcome(record)
+    numbers = type(errno) is int and type(ms) is float and ms - ms == 0.0
+    assert (made is not None) is numbers
+    if made is not None:
+        assert json.loads(made) == record
+        assert list(json.loads(made)) == list(line.OUTCOME)
+        assert made == line.encode(record) or ms == 1e-7  # which encoders spell differently
+
+
+def test_only_a_result_is_made_by_hand() -> None:
+    assert line.outcome({"kind": "count", "of": 1, "errno": 0, "ms": 1.0}) is None
+
+
 @pytest.mark.parametrize("redactor", [Hider, Redactor])
 @pytest.mark.parametrize("name", RECORDS)
 @pytest.mark.parametrize("limit", [65_536, 4_096, 600])
@@ -55,8 +73,8 @@ def test_a_record_that_is_written_again_has_the_same_line(name: str, limit: int,
     again = Again(RECORDS[name])
     for record in (RECORDS[name], again, again, again):
         writer.write(record)
-    shown: list[dict[str, object]] = [json.loads(line) for line in place.lines]
-    assert all(len(line) < limit for line in place.lines)
+    shown: list[dict[str, object]] = [json.loads(one) for one in place.lines]
+    assert all(len(one) < limit for one in place.lines)
     assert [one.pop("seq") for one in shown] == [0, 1, 2, 3, 4]
     heads = [(one.pop("prev"), one.pop("ts"), one.pop("mono_ns"), one.pop("run"), one.pop("chain")) for one in shown]
     assert len({head[0] for head in heads}) == 5
