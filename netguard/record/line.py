@@ -93,7 +93,7 @@ def quick(record: Mapping[str, object], limit: int = MAX_LINE) -> bytes | None:
 
 
 def outcome(record: Mapping[str, object]) -> bytes | None:
-    """The JSON of how an act ended (OUTCOME): numbers alone, and half of all lines, so made by hand. None for others."""
+    """The JSON of how an act ended (OUTCOME): numbers alone and half of all lines, so made by hand. Else None."""
     kind, of, errno, ms = record.values()
     if kind == "result" and type(of) is int and type(errno) is int and type(ms) is float and ms - ms == 0.0:
         return f'{{"kind":"result","of":{of},"errno":{errno},"ms":{ms!r}}}'.encode()
