@@ -179,9 +179,11 @@ class FileSink(Sink):
         self.misplaced = ""  # what is wrong with how the last line was written
         self.status: stat_result | None = None  # as it was when this turn last looked
         self.ends: list[int] = []  # of our own lines that were not looked at yet
-        start, end = self.tail(0)
-        self.size = start + len(end)  # all before this was looked at
-        self.torn = end[end.rfind(b"\n") + 1 :]
+        self.size = fstat(fd).st_size  # all before this was looked at
+        if not self.at_line_start():  # nearly never; a forked child would touch many pages to read the end of it
+            start, end = self.tail(0)
+            self.size = start + len(end)
+            self.torn = end[end.rfind(b"\n") + 1 :]
 
     def serve(self, chain: str) -> None:
         """What is told apart from now on is this chain; lines of the one before are as any other's."""
