@@ -188,7 +188,7 @@ class FileSink(Sink):
     def serve(self, chain: str) -> None:
         """What is told apart from now on is this chain; lines of the one before are as any other's."""
         self.own = b',"chain":"%b",' % chain.encode()
-        self.ends = []
+        self.ends, self.status = [], None
 
     def ours(self) -> bool:
         """As ever; what else the kernel says of it is kept for `foul`, which is asked in the same turn."""
@@ -243,16 +243,15 @@ class FileSink(Sink):
 
         The chain counts it then, or its number would be given once more.
         """
+        least = self.least()
         try:
             fd = self.again()
+            before, at = identity(fd), pread(fd, SCANNED, least).find(data)
+            if not before == self.identity == identity(fd):
+                return False  # not ours to close either
+            close(fd)
         except OSError:
             return False
-        least = self.least()
-        before = identity(fd)
-        at = pread(fd, SCANNED, least).find(data)
-        if not before == self.identity == identity(fd):
-            return False  # not ours to close either
-        close(fd)
         if at >= 0:
             self.ends.append(least + at + len(data))
         return at >= 0
