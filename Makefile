@@ -21,7 +21,7 @@ help:
 	@echo 'make run    an agent script under an example rule file, without a network to leave by'
 	@echo 'make test   the tests (PYTEST_ARGS=... for pytest)'
 	@echo 'make lint   ruff and mypy'
-	@echo 'make bench  the measurements'
+	@echo 'make bench  what the guard costs, in one table (ARGS=--quick for a look)'
 	@echo 'make soak   the long suites'
 	@echo 'make clean  removes .venv and everything built'
 
@@ -35,9 +35,7 @@ soak: $(VENV)/.test
 	$(BIN)/python -m pytest -m 'slow or property or hostile' --hypothesis-profile=soak $(PYTEST_ARGS)
 
 bench: $(VENV)/.test
-	@for script in tests/bench/bench_*.py; do \
-	    [ -f "$$script" ] || continue; echo "== $$script"; $(BIN)/python "$$script" $(ARGS) || failed="$$failed $$script"; \
-	done; [ -z "$$failed" ] || { echo "over the limit:$$failed"; exit 1; }
+	$(BIN)/python tests/bench/table.py $(ARGS)
 
 lint: $(VENV)/.test
 	$(BIN)/python -m ruff check .

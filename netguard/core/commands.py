@@ -29,7 +29,7 @@ class Record:
 class Reply:
     """Answer a question: `verdict`, then the number of the record before it in the list ("0" if none), then `rest`.
 
-    rule: whose silent grant it is, where the same question would be granted again as long as nothing else changes.
+    rule: whose grant it is, where the same question would be granted again as long as nothing else changes.
     """
 
     __slots__ = ("number", "rest", "rule", "to", "verdict")

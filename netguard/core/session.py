@@ -280,9 +280,9 @@ class Session:
             if outcome != "ok":
                 verdict, why = LOG, f"over its limit of {limits[0].text}: {outcome}"
         reply = Reply(to, question.number, verdict, "again" if not limits and may_remember(request) else "")
+        reply.rule = "" if limits else decision.rule
         if verdict == ALLOW:
             self.count(decision.rule)
-            reply.rule = "" if limits else decision.rule
             return [reply]
         self.decisions += 1
         record = Record(self.line(process, question, request, verdict, decision.rule, why))

@@ -59,7 +59,20 @@ RESERVE = 16_384
 MIN_BYTES = 4 * RESERVE
 SECOND = 1_000_000_000
 #: What stays on a line even if all else had to go.
-KEPT = (*STAMPED, "kind", "of", "verdict", "rule", "event", "torn")
+KEPT = ("kind", "of", "verdict", "rule", "event", "torn")
+
+
+class Again(dict[str, object]):
+    """A record that is written more than once: what is the same on each of its lines is made once.
+
+    It must not change. tail: that part of its lines, b"" before the first or where it has to be cut to fit.
+    """
+
+    __slots__ = ("tail",)
+
+    def __init__(self, record: Mapping[str, object]) -> None:
+        super().__init__(record)
+        self.tail = b""
 
 
 class Writer:
@@ -91,8 +104,8 @@ class Writer:
         if max_bytes < MIN_BYTES:
             raise self.failure(f"a trail needs at least {MIN_BYTES} bytes")
         self.sink = sink
-        self.run = run
-        self.chain = chain
+        named = {"run": run, "chain": chain} if chain else {"run": run}
+        self.names = line.encode(named).decode()[1:-1]  # as they stand on every line
         self.redactor = redactor
         self.max_bytes = max_bytes
         self.room = max_bytes - RESERVE
@@ -109,16 +122,17 @@ class Writer:
         self.second = -SECOND  # the second that `prefix` shows, in nanoseconds
         self.prefix = ""
 
-    def write(self, record: Mapping[str, object]) -> int:
+    def write(self, record: Mapping[str, object], *, awaited: bool = True) -> int:
         """Put a record on record and return its number in the chain.
 
         Adds v, seq, prev, ts, mono_ns and run. The chain's first record must be its run's `coverage`.
+        awaited: whether something waits for it; else what others did to the place is looked at with the next.
         Raises NotRecorded when the line is not on record whole: it was not written, the act must not happen.
         """
         now = self.mono()
         if self.refusal:
             raise self.failure(f"the trail takes no more lines: {self.refusal}")
-        foul = self.sink.foul(now)
+        foul = self.sink.foul(now) if awaited else ""
         if foul:
             self.refuse_for(foul)
         if self.torn or self.owed:
@@ -194,16 +208,17 @@ class Writer:
 
     def line(self, record: Mapping[str, object], now: int, limit: int = line.MAX_LINE) -> bytes:
         """The line that a record would be at `now` (monotonic), credentials hidden, keys in the contract's order."""
-        limit = min(limit, self.limit)
-        keys = tuple(record)
-        keys = self.layouts.get(keys) or self.layout(keys)
-        try:
-            body = line.quick(self.redactor.onto(self.stamp(now), record, keys, line.packer()), limit)
-        except line.NOT_JSON:
-            body = None
-        return body or line.fit(self.redactor.onto(self.stamp(now), record, keys, None), KEPT, limit)
+        head = self.head(now)
+        limit = min(limit, self.limit) - len(head)
+        kept = record.tail if type(record) is Again else b""
+        if kept and len(kept) < limit - 1:
+            return head + kept
+        tail, whole = self.tail(record, limit)
+        if whole and type(record) is Again:
+            record.tail = tail
+        return head + tail
 
-    def stamp(self, now: int) -> dict[str, object]:
+    def head(self, now: int) -> bytes:
         """The writer's own part of a line. `ts` is RFC 3339 in UTC; the part before its dot is made once a second."""
         clock = self.clock()
         rest = clock - self.second
@@ -212,8 +227,24 @@ class Writer:
             self.prefix = time.strftime("%Y-%m-%dT%H:%M:%S.", time.gmtime(self.second // SECOND))
             rest = clock - self.second
         ts = f"{self.prefix}{rest // 1000:06d}Z"
-        stamped = {"v": VERSION, "seq": self.seq, "prev": self.prev, "ts": ts, "mono_ns": now, "run": self.run}
-        return {**stamped, "chain": self.chain} if self.chain else stamped
+        chained = f'{{"v":{VERSION},"seq":{self.seq},"prev":"{self.prev}"'
+        return f'{chained},"ts":"{ts}","mono_ns":{now},{self.names}'.encode()
+
+    def tail(self, record: Mapping[str, object], limit: int) -> tuple[bytes, bool]:
+        """What follows the head, shorter than `limit` with its line feed; and whether it is all of the record."""
+        keys = tuple(record)
+        body = line.outcome(record) if keys == line.OUTCOME else None
+        if body is not None and len(body) < limit - 1:
+            return b"," + body[1:], True
+        keys = self.layouts.get(keys) or self.layout(keys)
+        try:
+            body = line.quick(self.redactor.onto({}, record, keys, line.packer()), limit)
+        except line.NOT_JSON:
+            body = None
+        whole = body is not None
+        if body is None:
+            body = line.fit(self.redactor.onto({}, record, keys, None), KEPT, limit)
+        return (b"," + body[1:] if len(body) > len(b"{}") else b"}"), whole
 
     def layout(self, keys: tuple[str, ...]) -> tuple[str, ...]:
         """A record's keys in the order of `records.KEYS`, then those it does not know. The writer's own are its own."""

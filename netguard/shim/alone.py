@@ -22,7 +22,7 @@ from ..core.question import Malformed, read
 from ..core.reach import rests_on_guest
 from ..core.version import VERSION
 from ..record import NotRecorded
-from ..record.chain import Writer
+from ..record.chain import Again, Writer
 from ..resolver import look_up
 from .outlet import address_of, open_sink
 from .sink import Sink
@@ -40,8 +40,8 @@ if TYPE_CHECKING:
     from .settings import Settings
     from .world import World
 
-#: Silent grants kept word for word until the next second, as `supervisor.grants` does.
-MAX_GRANTED = 4_096
+#: Grants kept word for word until the next second, as `supervisor.grants` does.
+MAX_GRANTED = 1_024
 
 #: Seconds that a thread waits for its turn. An act that waits for a slow reader takes five, and a signal handler that
 #: raises at the one wrong moment leaves the lock held.
@@ -106,7 +106,7 @@ class Alone:
         register_at_fork(after_in_child=self.turn_over)
         self.lines = _local()
         self.mark = settings.log_id  # what the run's first process found where the lines go; it must stay that
-        self.granted: dict[tuple[str, ...], tuple[str, list[str]]] = {}
+        self.granted: dict[tuple[str, ...], tuple[Reply, Again | None]] = {}
         self.due = 0.0
         self.owed: list[dict[str, object]] = []  # counts that are not on record yet
         self.sealed = False
@@ -188,7 +188,7 @@ class Alone:
         """The child's own turn. What the parent has counted is the parent's to tell."""
         self.turn = Turn(turn.base)
         turn.close()
-        self.session.counts, self.session.decisions, self.owed = {}, 0, []
+        self.session.counts, self.session.decisions, self.owed, self.granted = {}, 0, [], {}
         self.session.meter.fullest = {}
         self.sealed = False
         return self.turn
@@ -201,11 +201,8 @@ class Alone:
         if now >= self.due:
             self.tick(chain, now)
         known = self.granted.get(fields) if op == "ask" else None
-        if known is not None:
-            self.session.count(known[0])
-            if self.sealed:
-                self.tick(chain, now)  # nothing may come after it that would tell of it
-            return known[1], 0
+        if known is not None and (known[1] is None or known[1]["proc"] is self.process().line):
+            return self.grant(chain, *known, now)
         try:
             commands = self.decided(read([op, "0", *fields]), self.process(), now)
         except Malformed as error:  # nothing that the shim's own readers make; as the supervisor, no further than this
@@ -238,12 +235,25 @@ class Alone:
         return [Reply(None, "0", "allow", *session.audit_names)]  # hello: its line began the chain
 
     def keep(self, fields: tuple[str, ...], commands: list[Command]) -> None:
-        """Keeps a silent grant of an address until the next second."""
-        reply = commands[-1]
+        """Keeps a grant of an address until the next second."""
+        first, reply = commands[0], commands[-1]
         if type(reply) is Reply and reply.rule and self.lines.lasts:
             if len(self.granted) >= MAX_GRANTED:
                 self.granted.clear()
-            self.granted[fields] = reply.rule, [reply.verdict, "0", *reply.rest]
+            self.granted[fields] = reply, Again(first.line) if type(first) is Record else None
+
+    def grant(self, chain: Writer, reply: Reply, line: Again | None, now: float) -> tuple[object, int]:
+        """Grants what was granted a moment ago, with its line where it has one."""
+        seq = 0
+        if line is None:
+            self.session.count(reply.rule)
+        else:
+            self.session.decisions += 1
+            seq = chain.write(line)
+            self.lines.chain = chain
+        if self.sealed:
+            self.tick(chain, now)  # nothing may come after it that would tell of it
+        return [reply.verdict, str(seq), *reply.rest], seq
 
     def looked_up(self, chain: Writer, task: LookUp, answer: object) -> tuple[object, int]:
         """The session's word on what the resolver brought."""
@@ -255,8 +265,9 @@ class Alone:
     def noted(self, chain: Writer, op: str, fields: tuple[str, ...]) -> tuple[object, int]:
         """A `result`, if its act stands in this very chain."""
         if getattr(self.lines, "chain", None) is chain:
-            question = read([op, "0", *fields])
-            self.carry(chain, self.session.result(self.process(), question, int(fields[0])), 0)
+            for command in self.session.result(self.process(), read([op, "0", *fields]), int(fields[0])):
+                if type(command) is Record:
+                    chain.write(command.line, awaited=False)
         return None, 0
 
     def carry(self, chain: Writer, commands: list[Command], seq: int) -> tuple[object, int]:

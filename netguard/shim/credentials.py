@@ -38,6 +38,9 @@ NAMES: dict[str, tuple[str, ...]] = {
     "Login Data": (),
 }
 
+#: The last three characters of each, by which the hook lets all other files go.
+ENDINGS = frozenset([name[-3:] for name in NAMES])
+
 
 def plain(path: str) -> str:
     """An absolute path without `//`, `.` and `..`, by which a folder would hide its name. Links are not followed."""

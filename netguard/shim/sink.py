@@ -28,6 +28,10 @@ from time import monotonic, sleep
 from ..record import NotRecorded
 from .high import lift
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from os import stat_result
+
 #: Longest line on a pipe or a socket, with its line feed: what POSIX promises to write in one piece is 512 bytes, what
 #: Linux does is 4,096 (PIPE_BUF, pipe(7)); a longer one could be torn by another process's.
 PIPE_BUF = 4_096
@@ -45,6 +49,9 @@ GROWING = 0.1
 SCANNED = 65_536
 
 SEEK_CUR, EBADF = 1, 9
+
+#: What is said of a line that was written and is not where it must be.
+CHANGED, MISPLACED = "the descriptor was changed while the line was written", "a line did not get where it belongs"
 
 #: How every line begins (record.keys.STAMPED).
 BEGINNING = b'{"v":1,"seq":'
@@ -110,7 +117,12 @@ class Sink:
         """From now on it takes the lines of this chain."""
 
     def put(self, data: bytes) -> tuple[int, str]:
-        """Takes bytes; returns (how many arrived, why not all: "" if they did). Waits for a slow reader, once."""
+        """Takes bytes; returns (how many arrived, why not all: "" if they did)."""
+        done, why = self.sent(data)
+        return (done, why) if why or self.ours() else (0, CHANGED)
+
+    def sent(self, data: bytes) -> tuple[int, str]:
+        """The bytes, sent to whatever is behind the descriptor. Waits for a slow reader, once."""
         if getpid() != self.pid:
             return 0, "a child does not go on with its parent's line"  # forked by a signal handler in the middle of it
         until = monotonic() + self.patience
@@ -127,7 +139,7 @@ class Sink:
             except OSError as error:
                 return done, error.strerror or "it cannot be written"
         self.patience = PATIENCE
-        return (done, "") if self.ours() else (0, "the descriptor was changed while the line was written")
+        return done, ""
 
     def send(self, data: bytes) -> int:
         """One write(2) or send(2). Raises OSError."""
@@ -165,15 +177,26 @@ class FileSink(Sink):
         self.path = path
         self.flags = fcntl(fd, F_GETFL)
         self.misplaced = ""  # what is wrong with how the last line was written
+        self.status: stat_result | None = None  # as it was when this turn last looked
         self.ends: list[int] = []  # of our own lines that were not looked at yet
-        start, end = self.tail(0)
-        self.size = start + len(end)  # all before this was looked at
-        self.torn = end[end.rfind(b"\n") + 1 :]
+        self.size = fstat(fd).st_size  # all before this was looked at
+        if not self.at_line_start():  # nearly never; a forked child would touch many pages to read the end of it
+            start, end = self.tail(0)
+            self.size = start + len(end)
+            self.torn = end[end.rfind(b"\n") + 1 :]
 
     def serve(self, chain: str) -> None:
         """What is told apart from now on is this chain; lines of the one before are as any other's."""
         self.own = b',"chain":"%b",' % chain.encode()
-        self.ends = []
+        self.ends, self.status = [], None
+
+    def ours(self) -> bool:
+        """As ever; what else the kernel says of it is kept for `foul`, which is asked in the same turn."""
+        try:
+            self.status = status = fstat(self.fd)
+        except OSError:
+            return False
+        return (status.st_dev, status.st_ino) == self.identity
 
     def tail(self, since: int) -> tuple[int, bytes]:
         """(place, what the file holds from there on): from `since`, or of much the last part.
@@ -200,24 +223,44 @@ class FileSink(Sink):
         It is read back: between two calls of ours another file can be put behind the descriptor's number, and taken
         away again, or the file's end be moved.
         """
-        written, why = super().put(data)
-        if not self.ours():
-            return 0, why  # said above
-        end = lseek(self.fd, 0, SEEK_CUR)  # behind our line, wherever it has come to lie
-        if not why and (end - written < self.least() or pread(self.fd, written, end - written) != data):
-            self.misplaced = "a line did not get where it belongs"
-            return 0, self.misplaced
-        if end - written == self.size and not self.ends:
-            self.size = end
-        else:
-            self.ends.append(end)
-        return written, why
+        written, why = self.sent(data)
+        if self.ours():
+            end = lseek(self.fd, 0, SEEK_CUR)  # behind our line, wherever it has come to lie
+            if why or (end - written >= self.least() and pread(self.fd, written, end - written) == data):
+                if end - written == self.size and not self.ends:
+                    self.size = end
+                else:
+                    self.ends.append(end)
+                return written, why
+            self.misplaced = MISPLACED
+        if self.arrived(data):
+            self.misplaced = ""
+            return len(data), ""
+        return 0, why or self.misplaced or CHANGED
+
+    def arrived(self, data: bytes) -> bool:
+        """Whether a line got there before its descriptor was changed: looked for through another one.
+
+        The chain counts it then, or its number would be given once more.
+        """
+        least = self.least()
+        try:
+            fd = self.again()
+            before, at = identity(fd), pread(fd, SCANNED, least).find(data)
+            if not before == self.identity == identity(fd):
+                return False  # not ours to close either
+            close(fd)
+        except OSError:
+            return False
+        if at >= 0:
+            self.ends.append(least + at + len(data))
+        return at >= 0
 
     def foul(self, now_ns: int) -> str:
         """Cut, deleted, given a second name, exchanged, or written to by one who is no guard."""
         if self.misplaced:
             return self.misplaced
-        status, least = fstat(self.fd), self.least()
+        status, least = self.status or fstat(self.fd), self.least()
         if status.st_size < least:
             return f"the trail holds {status.st_size} bytes where {least} were written"
         if status.st_nlink != 1:
@@ -256,6 +299,7 @@ class FileSink(Sink):
     def accept(self) -> None:
         """Takes the file as it is: what was done to it is about to be said."""
         self.kept()
+        self.status = None
         self.size, self.ends, self.misplaced = fstat(self.fd).st_size, [], ""
 
     def at_line_start(self) -> bool:

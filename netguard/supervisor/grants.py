@@ -1,47 +1,73 @@
-"""Silent grants of the last moment, word for word: a question asked again needs no second reading.
+"""Grants of the last moment, word for word: a question asked again needs no second reading.
 
 Most connects of a busy run go to a few destinations from a few lines of code. What is kept here is exactly what was
 decided a moment ago, for the same process and the same text; it is forgotten each second, and at once when anything
-changes that the decision could have looked at: the names behind an address, the run's own listeners.
+changes that the decision could have looked at: the names behind an address, the run's own listeners. A grant that is
+logged has its line each time; only what stands on it is known.
 """
 
 from __future__ import annotations
 
+from netguard.core.wire import pack
+from netguard.record.chain import Again
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from netguard.core.commands import Reply
     from netguard.core.process import Process
     from netguard.supervisor.peer import Peer
 
-#: More questions than a run asks in a second; all are forgotten when there are more.
-MAX_GRANTS = 4_096
+#: More different questions than a run asks in a second; all are forgotten when there are more. Each keeps some
+#: 2 KB where it has a line.
+MAX_GRANTS = 1_024
 
 #: How a frame of `ask` begins, and the longest number that may follow (`question.MAX_NUMBER`).
 ASK, MAX_NUMBER = b"ask\0", 64
 
 
+class Grant:
+    """What a question is answered with.
+
+    rule: whose grant it is.  line: what goes on record first, None where it is granted in silence.
+    before, behind: the answer's bytes around the number of that record ("0" without one).
+    """
+
+    __slots__ = ("before", "behind", "line", "rule")
+
+    def __init__(self, reply: Reply, line: dict[str, object] | None) -> None:
+        self.rule = reply.rule
+        self.line = None if line is None else Again(line)
+        self.before = pack(("", reply.verdict, ""))
+        self.behind = pack(("", *reply.rest))
+
+    def answer(self, number: bytes, seq: int) -> bytes:
+        """The whole answer to the question of this number."""
+        return b"%b%b%d%b" % (number, self.before, seq, self.behind)
+
+
 class Grants:
-    """(process, text behind the number) -> (rule, answer behind the number)."""
+    """(process, text behind the number) -> grant."""
 
     __slots__ = ("known",)
 
     def __init__(self) -> None:
-        self.known: dict[tuple[Process | None, bytes], tuple[str, bytes]] = {}
+        self.known: dict[tuple[Process | None, bytes], Grant] = {}
 
-    def find(self, peer: Peer, frame: bytes) -> tuple[str, bytes] | None:
-        """Returns the rule that granted this very question, and the whole answer; None if it has to be read."""
+    def find(self, peer: Peer, frame: bytes) -> tuple[Grant, bytes] | None:
+        """Returns the grant of this very question and the question's number; None if it has to be read."""
         if not frame.startswith(ASK) or peer.waiting:
             return None
         end = frame.find(b"\0", 4)
         known = self.known.get((peer.process, frame[end:]))
         if known is None or end > 4 + MAX_NUMBER:
             return None
-        return known[0], frame[4:end] + known[1]
+        return known, frame[4:end]
 
-    def keep(self, peer: Peer, frame: bytes, rule: str, answer: bytes) -> None:
+    def keep(self, peer: Peer, frame: bytes, reply: Reply, line: dict[str, object] | None) -> None:
         """Keeps what a question was answered with."""
         if len(self.known) >= MAX_GRANTS:
             self.known.clear()
-        self.known[peer.process, frame[frame.find(b"\0", 4) :]] = rule, answer[answer.find(b"\0") :]
+        self.known[peer.process, frame[frame.find(b"\0", 4) :]] = Grant(reply, line)
 
     def forget(self) -> None:
         """Something has changed."""

@@ -22,7 +22,7 @@ from netguard.core.wire import MAX_ANSWER, MAX_FRAME, VERSION, pack
 from netguard.errors import TrailError
 from netguard.supervisor import guest, signals
 from netguard.supervisor.facts import World
-from netguard.supervisor.grants import Grants
+from netguard.supervisor.grants import Grant, Grants
 from netguard.supervisor.lookups import Resolver
 from netguard.supervisor.peer import Peer
 from netguard.supervisor.processes import look
@@ -215,10 +215,7 @@ class Loop:
                 raise Malformed("a frame that is too long")
             frame = bytes(self.frame[:length])
             granted = self.grants.find(peer, frame)
-            if granted is not None:
-                peer.asked(frame)
-                self.session.count(granted[0])
-                self._send(peer, granted[1], 0)
+            if granted is not None and self._grant(peer, frame, *granted):
                 return
             self.do(self._answer(peer, parse(frame), frame))
         except Malformed as error:
@@ -260,11 +257,28 @@ class Loop:
                 raise Malformed("opened twice")
 
     def _keep(self, peer: Peer, frame: bytes, facts: Facts, commands: list[Command]) -> None:
-        """Keeps a silent grant of an address, unless it rests on something that can end without our hearing of it."""
+        """Keeps a grant of an address, unless it rests on something that can end without our hearing of it."""
         reply = commands[-1]
         lasts = facts.address is not None and not facts.own and self.world.outer is None
         if lasts and isinstance(reply, Reply) and reply.rule:
-            self.grants.keep(peer, frame, reply.rule, pack((reply.number, reply.verdict, "0", *reply.rest)))
+            first = commands[0]
+            self.grants.keep(peer, frame, reply, first.line if isinstance(first, Record) else None)
+
+    def _grant(self, peer: Peer, frame: bytes, known: Grant, number: bytes) -> bool:
+        """Grants what was granted a moment ago; returns whether that is done. Else the question is read as any other:
+        the trail took no line, and why is told there."""
+        seq = 0
+        if known.line is None:
+            self.session.count(known.rule)
+        else:
+            try:
+                seq = self.outlet.write(known.line)
+            except TrailError:
+                return False
+            self.session.decisions += 1
+        peer.asked(frame)
+        self._send(peer, known.answer(number, seq), seq)
+        return True
 
     def _open(self, peer: Peer, question: Question) -> list[Command]:
         """The first thing on a connection. Who does not know the run's name is not of this run.

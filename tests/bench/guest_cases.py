@@ -1,10 +1,12 @@
-"""What the benchmarks run, bare and guarded: each case does its work once and prints one number, in microseconds.
+"""What the benchmarks run, bare and guarded: each case does its work and prints one number, in microseconds of its
+median round; `acts` and `rss` print KiB of memory.
 
-    python guest_cases.py connect|get|start|child|fork|forked|cpu|files ROUNDS [PORT|URL]
+    python guest_cases.py CASE ROUNDS [WORD…]
 """
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import statistics
@@ -22,6 +24,17 @@ def median(work: Callable[[], float], rounds: int) -> float:
     return statistics.median([work() for _ in range(rounds)]) * 1e6
 
 
+def timed(work: Callable[[], object], rounds: int) -> float:
+    """Median of whole calls."""
+
+    def once() -> float:
+        start = time.perf_counter()
+        work()
+        return time.perf_counter() - start
+
+    return median(once, rounds)
+
+
 def connect(rounds: int, port: str) -> float:
     """One blocking TCP connect to a listener of another process, which lets them wait in its queue."""
     address = ("127.0.0.1", int(port))
@@ -37,27 +50,75 @@ def connect(rounds: int, port: str) -> float:
     return median(once, rounds)
 
 
-def get(rounds: int, url: str) -> float:
-    """One GET with requests, a new connection each, as a script without a session does it."""
+# Requests: one GET, or one POST of so many bytes, on a new connection each or on one that is kept.
+
+
+def requests_new(rounds: int, url: str, size: str = "0") -> float:
     import requests
 
-    def once() -> float:
-        start = time.perf_counter()
-        requests.get(url, timeout=10).content  # noqa: B018  # the body is read by this
-        return time.perf_counter() - start
+    body = b"x" * int(size) or None
+    method = "POST" if body else "GET"
+    return timed(lambda: requests.request(method, url, data=body, timeout=60).content, rounds)
 
-    return median(once, rounds)
+
+def requests_kept(rounds: int, url: str) -> float:
+    import requests
+
+    with requests.Session() as session:
+        return timed(lambda: session.get(url, timeout=60).content, rounds)
+
+
+def httpx_new(rounds: int, url: str) -> float:
+    import httpx
+
+    return timed(lambda: httpx.get(url).content, rounds)
+
+
+def httpx_kept(rounds: int, url: str) -> float:
+    import httpx
+
+    with httpx.Client() as client:
+        return timed(lambda: client.get(url).content, rounds)
+
+
+def aiohttp_kept(rounds: int, url: str, *, close: bool = False) -> float:
+    import asyncio
+
+    import aiohttp
+
+    async def main() -> float:
+        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=close)) as session:
+            took = []
+            for _ in range(rounds + max(3, rounds // 10)):
+                start = time.perf_counter()
+                async with session.get(url) as answer:
+                    await answer.read()
+                took.append(time.perf_counter() - start)
+            return statistics.median(took[-rounds:]) * 1e6
+
+    return asyncio.run(main())
+
+
+def aiohttp_new(rounds: int, url: str) -> float:
+    return aiohttp_kept(rounds, url, close=True)
+
+
+def urllib_new(rounds: int, url: str) -> float:
+    import urllib.request
+
+    def once() -> None:
+        with urllib.request.urlopen(url) as answer:  # our own server's
+            answer.read()
+
+    return timed(once, rounds)
+
+
+# Processes
 
 
 def start(rounds: int, *words: str) -> float:
     """One program that ends at once, started and waited for."""
-
-    def once() -> float:
-        begin = time.perf_counter()
-        subprocess.run(words or ["/bin/true"], check=True)
-        return time.perf_counter() - begin
-
-    return median(once, rounds)
+    return timed(lambda: subprocess.run(words or ["/bin/true"], check=True), rounds)
 
 
 def child(rounds: int) -> float:
@@ -68,21 +129,22 @@ def child(rounds: int) -> float:
 def fork(rounds: int, act: Callable[[], None] = lambda: None) -> float:
     """One fork whose child ends at once, or after an act."""
 
-    def once() -> float:
-        begin = time.perf_counter()
+    def once() -> None:
         pid = os.fork()
         if pid == 0:
             act()
             os._exit(0)
         os.waitpid(pid, 0)
-        return time.perf_counter() - begin
 
-    return median(once, rounds)
+    return timed(once, rounds)
 
 
 def forked(rounds: int) -> float:
     """One fork whose child asks for something: a datagram socket's connect, which sends nothing."""
     return fork(rounds, lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM).connect(("127.0.0.1", 9)))
+
+
+# Work that asks for nothing
 
 
 def cpu(rounds: int) -> float:
@@ -91,22 +153,19 @@ def cpu(rounds: int) -> float:
     def fib(n: int) -> int:
         return n if n < 2 else fib(n - 1) + fib(n - 2)
 
-    def once() -> float:
-        start = time.perf_counter()
+    def once() -> None:
         fib(18)
         sum(len(str(n)) for n in range(4_000))
-        return time.perf_counter() - start
 
-    return median(once, rounds)
+    return timed(once, rounds)
 
 
-def files(rounds: int) -> float:
+def files(rounds: int, folder: str = "") -> float:
     """Fifty small files written, read and removed."""
-    folder = tempfile.mkdtemp()
+    folder = tempfile.mkdtemp(dir=folder or None)
     paths = [os.path.join(folder, f"file-{n}.txt") for n in range(50)]
 
-    def once() -> float:
-        start = time.perf_counter()
+    def once() -> None:
         for path in paths:
             with open(path, "w") as file:
                 file.write("a line of text\n" * 20)
@@ -115,17 +174,76 @@ def files(rounds: int) -> float:
                 file.read()
         for path in paths:
             os.remove(path)
-        return time.perf_counter() - start
 
-    took = median(once, rounds)
+    took = timed(once, rounds)
     os.rmdir(folder)
     return took
 
 
-CASES: dict[str, Callable[..., float]] = {
-    "connect": connect, "get": get, "start": start, "child": child, "fork": fork,
-    "forked": forked, "cpu": cpu, "files": files,
+def memory_files(rounds: int) -> float:
+    """The same in memory, where nothing but the calls takes time; on disk where there is no such place."""
+    return files(rounds, "/dev/shm" if os.path.isdir("/dev/shm") else "")  # a folder of our own in it
+
+
+def event(rounds: int) -> float:
+    """One audit event that nobody watches, in nanoseconds."""
+    audit = sys.audit
+
+    def once() -> None:
+        for _ in range(1_000):
+            audit("netguard.bench", 1, 2)
+
+    return timed(once, rounds)
+
+
+def hooked(case: str, rounds: int, *words: str) -> float:
+    """A case below an audit hook that does nothing: what any hook in Python costs, however it is written."""
+    sys.addaudithook(lambda event, args: None)
+    return CASES[case](rounds, *words)
+
+
+# Memory
+
+
+def resident(pid: object = "self") -> int:
+    """KiB of a process that are in memory now."""
+    with open(f"/proc/{pid}/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") // 1024
+
+
+def rss(rounds: int) -> float:
+    """Our own memory after so many acts."""
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    for number in range(rounds):
+        sock.connect(("127.0.0.1", 9 + number % 50))
+    return resident()
+
+
+def acts(rounds: int, *marks: str) -> str:
+    """The memory of whoever started us, our supervisor, after each number of acts: connects to ports nobody serves.
+
+    Three thousand different ones, a twelfth of which is logged.
+    """
+    found = []
+    for number in range(1, rounds + 1):
+        sock = socket.socket()
+        sock.connect_ex(("127.0.0.1", 1 + number % 3_000))
+        sock.close()
+        if str(number) in marks:
+            found.append(resident(os.getppid()))
+    return json.dumps(found)
+
+
+CASES: dict[str, Callable[..., object]] = {
+    case.__name__: case
+    for case in (
+        connect, requests_new, requests_kept, httpx_new, httpx_kept, aiohttp_new, aiohttp_kept, urllib_new,
+        start, child, fork, forked, cpu, files, memory_files, event, rss, acts,
+    )
 }  # fmt: skip
 
 if __name__ == "__main__":
-    print(CASES[sys.argv[1]](int(sys.argv[2]), *sys.argv[3:]))
+    if sys.argv[1] == "hooked":
+        print(hooked(sys.argv[2], int(sys.argv[3]), *sys.argv[4:]))
+    else:
+        print(CASES[sys.argv[1]](int(sys.argv[2]), *sys.argv[3:]))

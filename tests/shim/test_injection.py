@@ -431,3 +431,32 @@ def test_nobody_s_finder_is_asked_for_our_modules(interpreter: Interpreter, tmp_
     run = run_injected([place.python, write(tmp_path, MEETS)], tmp_path, RULES)
     assert said(run) == MET, run.stderr
     assert "asked for" not in run.stdout
+
+
+def test_the_same_act_again_names_who_did_it(tmp_path: Path) -> None:
+    """What is remembered of an act is the thread's and the process's own."""
+    code = """
+        import os, socket, threading
+        def knock():
+            for _ in range(3):
+                socket.socket().connect_ex(("127.0.0.1", 99))
+            return threading.get_native_id(), os.getpid()
+        knock()
+        thread = threading.Thread(target=knock)
+        thread.start()
+        thread.join()
+        if os.fork() == 0:
+            knock()
+            os._exit(0)
+        os.wait()
+        knock()
+    """
+    run = injected(tmp_path, code)
+    assert run.status == 0, run.stderr
+    told = [(line["proc"]["pid"], line["proc"]["tid"]) for line in run.lines("connect")]
+    parent, thread, child = told[0], told[3], told[6]
+    assert told == [parent] * 3 + [thread] * 3 + [child] * 3 + [parent] * 3
+    assert parent[0] == thread[0] != child[0] == child[1]
+    assert len({parent, thread, child}) == 3
+    assert sorted(line["of"] for line in run.lines("result")) == sorted(line["seq"] for line in run.lines("connect"))
+    assert [line["decisions"] for line in run.lines("close")] == [3, 9]

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from netguard.shim.arguments import READERS
+from netguard.shim.credentials import NAMES
 from netguard.shim.table import LEFT, WATCHED, watched
 from tests.shim.guests import LOG, guarded
 from tests.support.interpreters import Interpreter
@@ -112,6 +113,24 @@ def test_every_watched_event_is_asked_about(interpreter: Interpreter, tmp_path: 
         assert count == wanted or (may_lack and not count), (name, count, told, run.stdout)
     beyond = [act for act in told if act not in {(kind, name) for kind, name, _ in expected}]
     assert not beyond, (beyond, run.stdout)
+
+
+def test_every_credential_file_is_asked_about_and_its_neighbours_are_not(
+    interpreter: Interpreter, tmp_path: Path
+) -> None:
+    """The hook lets files go by the last letters of their name; none of the list may be among them."""
+    named = [f"/nonexistent/{(folders or ('any',))[0]}/{name}" for name, folders in NAMES.items()]
+    others = [f"{path}x" for path in named] + ["/nonexistent/any/x" + path.rpartition("/")[2] for path in named]
+    others += ["/n", "x", "", "/nonexistent/etc/"]
+    code = f"""\
+        for path in {[*named, *others]}:
+            try:
+                open(path)
+            except OSError:
+                pass
+    """
+    run = guarded(tmp_path, code, interpreter)
+    assert [line["file"]["path"] for line in run.lines("file")] == named
 
 
 def test_named_events_reach_the_trail_and_can_be_denied(interpreter: Interpreter, tmp_path: Path) -> None:

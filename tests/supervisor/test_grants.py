@@ -5,11 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from netguard.core.commands import Reply
+from netguard.core.policy import ALLOW, LOG
 from netguard.core.process import Process
 from netguard.core.question import MAX_NUMBER
 from netguard.core.wire import pack
 from netguard.supervisor import grants
 from netguard.supervisor.grants import Grants
+from tests.supervisor.client import CODE
 from tests.supervisor.running import run_client
 
 
@@ -25,15 +30,32 @@ def frame(number: str, *fields: str) -> bytes:
     return pack(("ask", number, *fields))
 
 
-def kept(asker: Any) -> Grants:
+def granted(verdict: str = ALLOW, *rest: str) -> Reply:
+    reply = Reply(None, "1", verdict, *rest)
+    reply.rule = "rule"
+    return reply
+
+
+def kept(asker: Any, line: dict[str, object] | None = None) -> Grants:
     known = Grants()
-    known.keep(asker, frame("1", "connect", "x"), "rule", b"1\0allow\0" + b"0\0")
+    known.keep(asker, frame("1", "connect", "x"), granted(LOG if line else ALLOW, ""), line)
     return known
 
 
 def test_same_question_of_the_same_process_is_found_with_its_own_number() -> None:
     asker: Any = Asker()
-    assert kept(asker).find(asker, frame("2", "connect", "x")) == ("rule", b"2\0allow\0" + b"0\0")
+    found = kept(asker).find(asker, frame("2", "connect", "x"))
+    assert found is not None
+    grant, number = found
+    assert (grant.rule, grant.line, grant.answer(number, 0)) == ("rule", None, pack(("2", "allow", "0", "")))
+
+
+def test_a_logged_one_keeps_its_line_and_says_its_number() -> None:
+    asker: Any = Asker()
+    found = kept(asker, {"kind": "connect"}).find(asker, frame("2", "connect", "x"))
+    assert found is not None
+    grant, number = found
+    assert (grant.line, grant.answer(number, 17)) == ({"kind": "connect"}, pack(("2", "log", "17", "")))
 
 
 def test_any_other_question_is_not() -> None:
@@ -58,7 +80,7 @@ def test_too_many_grants_are_forgotten() -> None:
     asker: Any = Asker()
     known = Grants()
     for number in range(grants.MAX_GRANTS + 1):
-        known.keep(asker, frame("1", str(number)), "rule", b"1\0allow\0")
+        known.keep(asker, frame("1", str(number)), granted(), None)
     assert len(known.known) == 1
     known.forget()
     assert known.known == {}
@@ -72,38 +94,61 @@ def test_repeated_grants_are_counted(tmp_path: Path) -> None:
     assert result.lines("close")[0]["decisions"] == 500
 
 
-def test_limited_and_logged_grants_are_decided_each_time(tmp_path: Path) -> None:
+def test_limited_grants_are_decided_each_time(tmp_path: Path) -> None:
     rules = """
 version: 1
 rules:
   - {allow: connect, to: "127.0.0.1:80", limit: {connections: 3/run}}
-  - {log: connect, to: "127.0.0.1:81"}
+  - {log: connect, to: "127.0.0.1:81", limit: {connections: 3/run}}
 """
     script = """
 line = Line()
 assert [line.ask(80)[1] for _ in range(5)] == ["allow"] * 3 + ["deny"] * 2
-assert len({line.ask(81)[2] for _ in range(5)}) == 5
+assert [line.ask(81)[1] for _ in range(5)] == ["log"] * 3 + ["deny"] * 2
 """
     result = run_client(tmp_path, script, rules=rules)
     assert result.status == 0, result.stderr
-    assert result.verdicts("connect") == ["deny"] * 2 + ["log"] * 5
 
 
-def test_new_name_behind_an_address_is_looked_at_at_once(tmp_path: Path) -> None:
+def test_each_logged_grant_has_its_line_and_its_outcome(tmp_path: Path) -> None:
+    """All the same, but for what the trail itself adds; another thread's names that thread."""
+    script = """
+line, other = Line(), Line(tid="2")
+for number in range(20):
+    for one in line, other:
+        answer = one.question("ask", *ASK, number=f"n{number}")
+        assert answer[:2] == [f"n{number}", "log"], answer
+        one.send("result", "0", answer[2], "111", "0.25")
+"""
+    script = f"ASK = {('connect', 'socket.connect', 'tcp', '127.0.0.1', '80', '', '', *CODE)!r}\n" + script
+    result = run_client(tmp_path, script, rules="version: 1\nrules:\n  - {log: connect, name: seen}\n")
+    assert result.status == 0, result.stderr
+    lines = result.lines("connect")
+    ends = [line["of"] for line in result.lines("result") if line["errno"] == 111]
+    assert sorted(ends) == [line["seq"] for line in lines]
+    assert [line["proc"]["tid"] for line in lines] == [1, 2] * 20
+    told = [{key: line[key] for key in line if key not in ("seq", "prev", "ts", "mono_ns")} for line in lines]
+    assert all(one == told[at % 2] for at, one in enumerate(told))
+    assert [list(line) for line in lines] == [list(lines[0])] * 40
+    assert result.lines("close")[0]["decisions"] == 40
+
+
+@pytest.mark.parametrize("verdict", [ALLOW, LOG])
+def test_new_name_behind_an_address_is_looked_at_at_once(tmp_path: Path, verdict: str) -> None:
     """A denied name that turns out to be behind an address takes the address with it."""
     rules = """
 version: 1
-default: allow
+default: VERDICT
 rules:
   - {deny: connect, to: localhost}
 """
-    script = """
+    script = f"""
 line = Line()
-assert [line.ask()[1] for _ in range(3)] == ["allow"] * 3
+assert [line.ask()[1] for _ in range(3)] == ["{verdict}"] * 3
 assert line.lookup("localhost")[1] == "allow"
 assert line.ask()[1] == "deny"
 """
-    result = run_client(tmp_path, script, rules=rules)
+    result = run_client(tmp_path, script, rules=rules.replace("VERDICT", verdict))
     assert result.status == 0, result.stderr
 
 
