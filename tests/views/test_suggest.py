@@ -12,7 +12,8 @@ from netguard.core.decide import decide
 from netguard.core.policy import Policy
 from netguard.core.request import Request
 from netguard.policy.load import load_policy
-from netguard.views.suggest import quoted, suggest
+from netguard.views.rule_text import quoted
+from netguard.views.suggest import suggest
 from netguard.views.summary import ROOM, Tally
 from tests.views.runs import (
     AUDIT_RUN,
