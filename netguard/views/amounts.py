@@ -26,6 +26,13 @@ def number(value: int) -> str:
     return "many"
 
 
+def millis(value: float) -> str:
+    """`0.15 ms`, `12 ms`, `3.4 s`"""
+    if value >= 1_000:
+        return f"{value / 1_000:.1f} s" if value < 1e6 else f"{value / 1_000:.0f} s"
+    return f"{value:.0f} ms" if value >= 10 else f"{value:.2g} ms" if value >= 0.001 else "0 ms"
+
+
 def size(value: int) -> str:
     """Bytes in at most seven columns; nothing where there are none."""
     if value <= 0:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from errno import errorcode
 from typing import NamedTuple
 
-from netguard.views.amounts import duration, number, plural, size
+from netguard.views.amounts import duration, millis, number, plural, size
 from netguard.views.layout import destination_columns, event_columns, share
 from netguard.views.line import BOLD, DIM, GREEN, HEAD, NONE, RED, WARN, Line, row
 from netguard.views.lines import clock
@@ -87,6 +87,7 @@ def board(snapshot: Snapshot, state: State, look: Look) -> list[Line]:
         *noticed(snapshot, look, rows.findings),
         *near(limits, look, rows.limits),
         *destinations(snapshot, reached, look, rows.destinations, dry),
+        *[Line()] * rows.air,
         *events(matching(snapshot, state), state, look, rows.events, dry),
     ]
 
@@ -293,7 +294,7 @@ def outcome(event: Event) -> str:
         code, status, ms = record.get("errno"), record.get("status"), record.get("ms")
         if type(code) is int and code:
             return errorcode.get(code, f"errno {number(abs(code))}")
-        took = f"{ms:.0f} ms" if isinstance(ms, (int, float)) and 0 <= ms < 1e9 else ""
+        took = millis(ms) if isinstance(ms, (int, float)) and 0 <= ms < 1e9 else ""
         if type(status) is int and 0 <= status < 1000:
             return f"{status} {took}".rstrip()
         if took:

@@ -43,7 +43,7 @@ BYTES_FROM = 60
 
 
 class Rows(NamedTuple):
-    """How many lines each part has on a screen, headings counted; 0: left out."""
+    """How many lines each part has on a screen, headings counted; 0: left out. air: a blank line above the events."""
 
     title: int
     coverage: int
@@ -52,6 +52,7 @@ class Rows(NamedTuple):
     findings: int
     limits: int
     destinations: int
+    air: int
     events: int
     footer: int
 
@@ -91,9 +92,10 @@ def share(height: int, *, findings: int, limits: int, destinations: int) -> Rows
     found = part(findings, left // 4) if left >= 4 else 0
     edge = part(limits, left // 5) if left >= 8 else 0
     left -= found + edge
-    most = left * 2 // 5
-    reached = part(destinations, most) if most >= 3 else 0
-    return Rows(title, coverage, totals, rate, found, edge, reached, left - reached, footer)
+    air = int(height >= 20)
+    most = (left - air) * 2 // 5 if left >= 8 else 3
+    reached = part(destinations, most) if left >= 6 else 0
+    return Rows(title, coverage, totals, rate, found, edge, reached, air, left - reached - air, footer)
 
 
 def part(count: int, most: int) -> int:

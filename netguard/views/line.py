@@ -56,15 +56,3 @@ def row(
     for at, ((text, style, side), (_, width)) in enumerate(zip(cells, columns, strict=True)):
         line.add(" " * GAP * bool(at)).add(cell(text, width, side, utf8), style)
     return line
-
-
-def wrapped(text: str, width: int, utf8: bool) -> list[str]:
-    """Raw text as lines of whole words; a word that is longer than a line is cut."""
-    lines: list[str] = []
-    for word in str(text).split(" "):
-        word = plain(word, width, utf8=utf8)
-        if lines and columns_of(lines[-1]) + 1 + columns_of(word) <= width:
-            lines[-1] += f" {word}"
-        else:
-            lines.append(word)
-    return lines

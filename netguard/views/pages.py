@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from netguard.views import keys
+from netguard.views.amounts import plural
 from netguard.views.board import LEAST_WIDTH, Look, board, title
 from netguard.views.event import event_lines
-from netguard.views.line import BOLD, DIM, NONE, PAINTED, WARN, Line, wrapped
+from netguard.views.line import BOLD, DIM, NONE, PAINTED, WARN, Line
 from netguard.views.subject import full_text
-from netguard.views.text import columns_of, plain
+from netguard.views.text import columns_of, plain, wrap
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -74,7 +75,8 @@ def reasons(snapshot: Snapshot, look: Look) -> list[Line]:
     lines = [Line(), Line(" ").add("What this run covers", BOLD), Line()]
     for name, value in snapshot.coverage:
         lines += item(name, value, look)
-    lines += item("processes", f"{snapshot.processes:,} guarded interpreters have reported", look)
+    reported = plural(snapshot.processes, "guarded interpreter has", "guarded interpreters have")
+    lines += item("processes", f"{reported} reported", look)
     for name, value in (("mode", snapshot.mode), ("run", snapshot.run), ("command", snapshot.command)):
         lines += item(name, value or "not known yet", look)
     return lines
@@ -92,14 +94,14 @@ def ruling(event: Event, rule: str, look: Look) -> list[Line]:
 
 def item(name: str, text: str, look: Look) -> list[Line]:
     """A name with a raw text beside it, on as many lines as that needs."""
-    first, *more = wrapped(text, look.width - NAMES - 3, look.utf8)
+    first, *more = wrap(text, look.width - NAMES - 3, utf8=look.utf8)
     head = Line(" ").add(name.ljust(NAMES), BOLD).add(f" {first}")
     return [head, *[Line(" " * (NAMES + 2)).add(piece) for piece in more]]
 
 
 def paragraph(text: str, look: Look) -> list[Line]:
     """Our own words, wrapped."""
-    return [Line(" ").add(line, DIM) for line in wrapped(text, look.width - 2, look.utf8)]
+    return [Line(" ").add(line, DIM) for line in wrap(text, look.width - 2, utf8=look.utf8)]
 
 
 def footer(state: State, look: Look, note: str, scrolls: bool) -> Line:

@@ -288,7 +288,10 @@ class Picture:
         self.ended = ", ".join(["ended", *numbers, *([reason[:LONG]] if type(reason) is str else [])])
 
     def alarm(self, record: Record, size: int) -> None:
-        """What must not be missed."""
+        """What must not be missed. An alert about an earlier act belongs to that too."""
+        about = self.waiting.get((record.get("run"), record.get("chain"), record.get("of"))) if "of" in record else None
+        if about is not None and len(about.results) < RESULTS:
+            about.results.append(record)
         self.find(alarm_text(record))
         self.keep(Event(0, record, str(record["kind"]), (None, None, None), size))
 
