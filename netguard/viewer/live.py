@@ -179,10 +179,15 @@ class Live:
         gathered = bool(self.gathered or self.lines) and (now >= self.shown_at + GATHER or self.gathered >= MUCH)
         drawn = not self.hidden and now >= self.view.due
         if drawn:
-            border = painted([Line().add(("─" if self.look.utf8 else "-") * self.look.width, DIM)], colour=self.look.colour)
-            self.rows = border + self.view.lines(self.look._replace(height=self.look.height - 1))
+            rows = self.view.lines(self.look._replace(height=self.look.height - 1))
+            self.rows = [self.border(), *rows]
         if gathered or drawn:
             self.draw(now if gathered else self.shown_at)
+
+    def border(self) -> str:
+        """What parts the guest's output from the view."""
+        line = Line(("─" if self.look.utf8 else "-") * self.look.width, DIM)
+        return painted([line], colour=self.look.colour)[0]
 
     def draw(self, now: float) -> None:
         """Writes the guest's lines and the block below them."""

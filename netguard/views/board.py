@@ -203,7 +203,7 @@ def near(limits: Sequence[Limit], look: Look, rows: int) -> list[Line]:
     if not rows:
         return []
     lines = [heading([("limits near their edge", look.width - 1)], look)]
-    rule, each, long = (14, 8, 8) if look.width < 80 else (24, 14, 20)
+    rule, each, long = (13, 7, 8) if look.width < 80 else (24, 14, 20)
     columns = [("", width) for width in (rule, each, long, 5, look.width - rule - each - long - 5 - 9)]
     columns = columns if columns[-1][1] >= 8 else columns[:-1]
     for limit in limits[: rows - 1]:

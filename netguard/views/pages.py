@@ -42,9 +42,9 @@ def screen(
         room = max(1, look.height - 2)
         top = min(state.top, max(0, len(body) - room))
         lines, scrolls = [title(snapshot, state, look), *body[top : top + room]], len(body) > room
+    lines += [Line()] * (look.height - len(lines))
     if look.height < 4:
         return lines[: look.height]
-    lines += [Line()] * (look.height - 1 - len(lines))
     return [*lines[: look.height - 1], footer(state, look, note, scrolls)]
 
 
@@ -55,11 +55,12 @@ def page(snapshot: Snapshot, state: State, look: Look, event: Event | None, rule
     if state.page == keys.COVERAGE:
         return reasons(snapshot, look)
     if event is None:
-        return [Line(), Line(" that event is no longer kept; the trail has it")]
+        return [Line(), *paragraph("That event is no longer kept here; the trail has it.", look)]
     if state.page == keys.RULE:
         return ruling(event, rule, look)
-    shown = event_lines(event.record, event.results, look.width - 2, colour=look.colour, utf8=look.utf8)
-    return [Line(), *[Line(" ").add(line, PAINTED) for line in shown]]
+    margin = " " if look.width > LEAST_WIDTH else ""  # an event takes forty columns at least
+    shown = event_lines(event.record, event.results, look.width - len(margin), colour=look.colour, utf8=look.utf8)
+    return [Line(), *[Line(margin).add(line, PAINTED) for line in shown]]
 
 
 def helping(look: Look) -> list[Line]:

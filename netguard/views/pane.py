@@ -175,11 +175,11 @@ class Pane:
 
     def csi(self, char: str) -> None:
         """A character of a control sequence; the last one says what it does."""
-        if "@" <= char <= "~" or char > "~" or len(self.sequence) >= SEQUENCE:
+        if char >= "@":
             self.state = GROUND
-            if "@" <= char <= "~":
+            if char <= "~" and len(self.sequence) < SEQUENCE:
                 self.obey(char, self.sequence)
-        else:
+        elif len(self.sequence) < SEQUENCE:
             self.sequence += char
 
     def obey(self, final: str, parameters: str) -> None:
