@@ -157,7 +157,7 @@ def test_window_that_changes_its_size_is_filled(
         person = watching("trail.jsonl")
         person.see("60 decisions")
         person.resize(rows, columns)
-        person.see(rf"(?s)^ netguard  agent\.py +running [^\n]*\n.*\n( q leave[^\n]*)$")
+        person.see(r"(?s)^ netguard  agent\.py +running [^\n]*\n.*\n( q leave[^\n]*)$")
         lines = person.shown.split("\n")
         assert (len(lines), lines[-1].startswith(" q leave")) == (rows, True)
         assert len([line for line in lines if "host" in line]) >= min(5, rows - 6)
@@ -225,7 +225,7 @@ def test_no_colour_and_ascii(tmp_path: Path, watching: Callable[..., Person]) ->
     assert re.findall(rb"\x1b\[[0-9;]*m", person.raw) == [b"\x1b[0m"]  # before it leaves
 
 
-def test_hostile_trail_sends_nothing_of_its_own_to_the_terminal(tmp_path: Path, watching: Callable[..., Person]) -> None:
+def test_hostile_trail_sends_nothing_of_its_own(tmp_path: Path, watching: Callable[..., Person]) -> None:
     """In injection the guest writes the trail itself, so every word in it may be anything."""
     import json
     import random
@@ -233,7 +233,8 @@ def test_hostile_trail_sends_nothing_of_its_own_to_the_terminal(tmp_path: Path, 
     rng = random.Random(2)
     lines = [json.dumps({"v": 1, **hostile_record(rng), "ts": rng.choice(HOSTILE)}) for _ in range(500)]
     lines += [json.dumps({**FIRST, "command": ["x", text], "run": text, "wall": text}) for text in HOSTILE]
-    (tmp_path / "trail.jsonl").write_text("\n".join([*lines, *HOSTILE[:40], ""]), encoding="utf-8", errors="surrogatepass")
+    text = "\n".join([*lines, *HOSTILE[:40], ""])
+    (tmp_path / "trail.jsonl").write_text(text, encoding="utf-8", errors="surrogatepass")
     person = watching("trail.jsonl", size=(120, 40))
     person.see("noticed")
     for keys in (b"j", b"\r", b"a", b"\x1b", b"jjj\r", b"\x1b", b"c", b"\x1b", b"/", "漢\u202e".encode(), b"\r"):
@@ -351,8 +352,8 @@ def test_run_is_found_by_its_name_or_as_the_newest(tmp_path: Path, words: tuple[
 
 @pytest.mark.parametrize(
     ("words", "said"),
-    [(("nowhere",), "neither a trail nor the beginning of a run's name"), (("01J",), "2 runs begin so, from 01JA to 01JB"),
-     ((".",), "is a folder")],
+    [(("nowhere",), "neither a trail nor the beginning of a run's name"),
+     (("01J",), "2 runs begin so, from 01JA to 01JB"), ((".",), "is a folder")],
 )  # fmt: skip
 def test_trail_that_cannot_be_meant_is_an_error(tmp_path: Path, words: tuple[str, ...], said: str) -> None:
     for name in ("01JA", "01JB"):
