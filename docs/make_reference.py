@@ -45,6 +45,10 @@ Options of netguard's stand before the script; everything from the first word th
 - `--keep-fd` names a descriptor that netguard itself was started with. `/dev/fd/N` in the guest's arguments, as a shell
   makes it of `<(command)`, is kept by itself.
 - After `--`, what is not Python is run too. Only the Python that it starts is guarded then, and netguard says so.
+- `--live` shows [the run below what the program writes](../how-to/watch-a-run.md#a-run-of-your-own). A program that
+  reads what is typed is refused, and so is a trail that is no file. Where neither standard error nor standard output is
+  a terminal, events are plain lines on standard error.
+- `--run` names the run, and so the folder of its trail. Letters, digits, `-` and `_`; without it a new name is made.
 """,
     "check": """\
 Ends with 0 when the files can be used, with 1 when not. Findings go to standard output.
@@ -102,6 +106,16 @@ nothing. `--json` has `guarded` (true, false or null), `why`, and the same with 
 and `shell`. Ends with 0 for guarded, with 1 for not guarded, with 2 if it cannot tell.
 
 In a shell whose variables ask for a guard, `netguard` itself starts guarded, or is stopped with the reason.
+""",
+    "watch": """\
+On a terminal it is [a screen with keys](../how-to/watch-a-run.md#keys). Where standard output is none, or with
+`TERM=dumb`, it prints one line for each event, and ends when each run in the trail is closed or the stream has ended.
+
+A word with a `/` in it, and the name of a file that is there, is a trail; else it is a run's name, or the beginning of
+one. A trail that is not there yet is waited for. `-` is standard input.
+
+Ends with 0, also when you leave before the run has ended; with 2 for a trail that is not there or cannot be read; with
+130 after Ctrl-C.
 """,
     "verify": "Ends with 0 for a whole trail, with 1 for a broken one, with 2 for a file that cannot be read.\n",
 }

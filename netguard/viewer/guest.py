@@ -70,11 +70,11 @@ class Child:
         if self.status is None:
             os.kill(self.pid, signum)
 
-    def look(self) -> bool:
+    def look(self, options: int = os.WUNTRACED) -> bool:
         """Takes up what became of it; returns whether it was found stopped, and lets it go on then."""
         if self.status is not None:
             return False
-        pid, status = os.waitpid(self.pid, os.WNOHANG | os.WUNTRACED)
+        pid, status = os.waitpid(self.pid, os.WNOHANG | options)
         if pid and os.WIFSTOPPED(status):
             os.kill(self.pid, signal.SIGCONT)  # there is no shell below that could be asked to
             return True

@@ -64,7 +64,9 @@ def run(words: Sequence[str], target: Target, trail: Follow, name: str) -> int:
         )
     signals = Signals()
     terminal = Terminal(fd, signals, below=True, encoding=encoding_of(fd))
-    child = guest.start(guest.command(words), terminal.size(), termios.tcgetattr(terminal.fd))
+    columns, rows = terminal.size()
+    size = columns, max(1, rows - rows_of(rows))
+    child = guest.start(guest.command(words), size, termios.tcgetattr(terminal.fd))
     signals.start()
     try:
         return Live(View(trail, own=name), terminal, signals, child).run()
@@ -75,6 +77,11 @@ def run(words: Sequence[str], target: Target, trail: Follow, name: str) -> int:
         child.wait()
 
 
+def rows_of(rows: int) -> int:
+    """How many rows of a screen are the view's: at most half of them."""
+    return max(2, min(ROWS, rows // 2))
+
+
 def encoding_of(fd: int) -> str:
     """What text for that stream is written in."""
     stream = sys.stdout if fd == 1 else sys.stderr
@@ -82,25 +89,36 @@ def encoding_of(fd: int) -> str:
 
 
 def without_terminal(words: Sequence[str], trail: Follow) -> int:
-    """No terminal to draw on: the run as it is, and its events as plain lines on standard error."""
+    """No terminal to draw on: the run as it is, and its events as plain lines on standard error.
+
+    Both processes are in one group: what a shell or a keyboard sends, stops included, reaches the run by itself.
+    """
     argv = guest.command(words)
-    signals = Signals()
+    signals = Signals((*PASSED, signal.SIGCHLD))
     child = guest.Child(os.posix_spawn(argv[0], argv, os.environ))
     signals.start()
     lines = Lines(trail, 2, encoding_of(2))
     try:
         while child.status is None:
             pass_on(signals.take(), child)
-            child.look()
-            lines.step()
+            child.look(0)
+            step(lines)
             if not trail.behind and child.status is None:
                 select.select([signals.fd], [], [], POLL)
-        while not lines.step() or trail.behind:
+        while not step(lines) or trail.behind:
             pass
-        return child.status
     finally:
         signals.stop()
         child.wait()
+    return child.status or 0
+
+
+def step(lines: Lines) -> bool:
+    """Prints what is new. If nobody reads that any more, the run goes on all the same."""
+    try:
+        return lines.step()
+    except OSError:
+        return True
 
 
 def pass_on(arrived: Sequence[int], child: Child) -> None:
@@ -132,7 +150,7 @@ class Live:
         """The part of the screen that is the view's, as it is now."""
         columns, rows = self.terminal.size()
         self.pane.width = columns
-        return Look(columns, max(2, min(ROWS, rows // 2)), has_colour(), is_utf8(self.terminal.encoding))
+        return Look(columns, rows_of(rows), has_colour(), is_utf8(self.terminal.encoding))
 
     def run(self) -> int:
         """Until the run has ended; returns what it ended with."""

@@ -15,7 +15,7 @@ from base64 import b64encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from types import FrameType
     from typing import Any
 
@@ -39,7 +39,8 @@ PATIENCE = 1.0
 class Signals:
     """Signals as values between `start` and `stop`: `fd` is readable when `take` has something."""
 
-    def __init__(self) -> None:
+    def __init__(self, taken: Iterable[int] = (*ENDING, *CHANGING)) -> None:
+        self.taken = tuple(taken)
         self.arrived: list[int] = []
         self.before: dict[int, Any] = {}
         self.fd, self.waker = os.pipe()
@@ -49,7 +50,7 @@ class Signals:
     def start(self) -> None:
         """From now on none of them ends or stops this process by itself."""
         signal.set_wakeup_fd(self.waker, warn_on_full_buffer=False)
-        for signum in (*ENDING, *CHANGING):
+        for signum in self.taken:
             self.before[signum] = signal.signal(signum, self.hear)
 
     def stop(self) -> None:
