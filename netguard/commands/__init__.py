@@ -33,6 +33,7 @@ COMMANDS = {
     "explain": "show which rule decides a request, and why the others do not",
     "compile": "write the compiled form of rule files",
     "watch": "show a run while it goes on",
+    "show": "show one event of a trail, and the rule that would decide it",
     "verify": "check that a trail is whole",
     "env": "print the variables that put a guard into a sandbox",
     "install": "guard every Python of a virtual environment, for good",

@@ -47,7 +47,7 @@ UNITS = {"K": 1_000, "M": 1_000_000, "G": 1_000_000_000}
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 #: Characters of a run's name.
-LONGEST = 64
+LENGTH = 26
 
 #: Python takes modules and bytecode from there before a guard can stand.
 MOVED = ("PYTHONPATH", "PYTHONPYCACHEPREFIX")
@@ -284,9 +284,9 @@ def refuse_blind(wanted: Target) -> None:
 
 
 def name_of(given: str) -> str:
-    """The run's name: the one that was given, if it can be a folder's, or a new one."""
-    if given and not (given.isascii() and given.replace("-", "").replace("_", "").isalnum() and len(given) <= LONGEST):
-        raise UsageError(f"--run {given}: a name is letters, digits, - and _, at most {LONGEST}")
+    """The run's name: the one that was given, if it is in the form of our own, or a new one."""
+    if given and (len(given) != LENGTH or not set(given) <= set(ALPHABET)):
+        raise UsageError(f"--run {given}: a run's name is {LENGTH} digits and capital letters without I, L, O and U")
     return given or new_run()
 
 

@@ -32,16 +32,24 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("trail", nargs="?", default="", metavar="TRAIL|RUN", help=help_text)
 
 
+def there(word: str, path: str) -> str:
+    """The path, if it is there or may come to be: a mistyped name of a run must not be waited for."""
+    if path == word != "-" and not os.path.exists(path) and not {"/", "."} & set(word):
+        raise TrailError(f"there is no file {word} here, and no run of that name")
+    return path
+
+
 def run(args: Namespace) -> int:
     """Shows it; returns the exit status."""
     from netguard.commands.run import leave_folder
 
     leave_folder()
     from netguard.trail.follow import Follow
+    from netguard.trail.place import trail_of
     from netguard.viewer.watch import watch
 
     try:
-        trail = Follow(place(args.trail))
+        trail = Follow(there(args.trail, trail_of(args.trail)))
         try:
             return watch(trail)
         finally:
@@ -50,46 +58,3 @@ def run(args: Namespace) -> int:
         error.exit_code = UNREADABLE
         raise
 
-
-def place(word: str) -> str:
-    """The path of the trail that is meant. Raises TrailError."""
-    if word == "-" or "/" in word or os.path.lexists(word):
-        return word
-    runs = runs_here()
-    if not word:
-        if not runs:
-            raise TrailError("there is no run to watch yet: name a trail, or start one with netguard run")
-        return trail_of(max(runs, key=started))
-    found = [run for run in runs if run == word] or [run for run in runs if run.startswith(word.upper())]
-    if not found and word.endswith(".jsonl"):
-        return word  # not there yet
-    if not found:
-        raise TrailError(f"{word}: neither a trail nor the beginning of a run's name")
-    if len(found) > 1:
-        raise TrailError(f"{word}: {len(found)} runs begin so, from {min(found)} to {max(found)}")
-    return trail_of(found[0])
-
-
-def runs_here() -> list[str]:
-    """The names of this user's runs."""
-    from netguard.paths import state_dir
-
-    try:
-        return os.listdir(os.path.join(state_dir(), "runs"))
-    except OSError:
-        return []
-
-
-def trail_of(run: str) -> str:
-    """The trail in a run's own folder."""
-    from netguard.paths import run_dir
-
-    return os.path.join(run_dir(run), "trail.jsonl")
-
-
-def started(run: str) -> tuple[float, str]:
-    """When a run began, to compare: what is put into its folder is put there at its start."""
-    try:
-        return os.stat(os.path.dirname(trail_of(run))).st_mtime, run
-    except OSError:
-        return 0.0, run

@@ -17,7 +17,7 @@ from netguard.errors import UsageError
 from netguard.viewer import guest
 from netguard.viewer.below import Block
 from netguard.viewer.interactive import wants_person
-from netguard.viewer.terminal import Gone, Signals, Terminal, find, has_colour, is_utf8
+from netguard.viewer.terminal import Gone, Signals, Terminal, find
 from netguard.viewer.view import View
 from netguard.viewer.watch import POLL, Lines
 from netguard.views import keys
@@ -25,6 +25,7 @@ from netguard.views.board import Look
 from netguard.views.line import DIM, Line
 from netguard.views.live import painted
 from netguard.views.pane import Pane
+from netguard.views.screen import coloured, is_utf8
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -150,7 +151,7 @@ class Live:
         """The part of the screen that is the view's, as it is now."""
         columns, rows = self.terminal.size()
         self.pane.width = columns
-        return Look(columns, rows_of(rows), has_colour(), is_utf8(self.terminal.encoding))
+        return Look(columns, rows_of(rows), coloured(self.terminal.fd), is_utf8(self.terminal.encoding))
 
     def run(self) -> int:
         """Until the run has ended; returns what it ended with."""

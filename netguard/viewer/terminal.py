@@ -211,12 +211,3 @@ def find(*fds: int) -> int:
         return -1
     return next((fd for fd in fds if os.isatty(fd)), -1)
 
-
-def has_colour() -> bool:
-    """Whether the person wants colours (https://no-color.org)."""
-    return "NO_COLOR" not in os.environ
-
-
-def is_utf8(encoding: str) -> bool:
-    """Whether text in that encoding may be more than ASCII."""
-    return encoding.lower().replace("-", "").replace("_", "") == "utf8"

@@ -8,11 +8,12 @@ import signal
 import sys
 import time
 
-from netguard.viewer.terminal import ENDING, Gone, Signals, Terminal, find, has_colour, is_utf8
+from netguard.viewer.terminal import ENDING, Gone, Signals, Terminal, find
 from netguard.viewer.view import View
 from netguard.views import keys
 from netguard.views.board import Look
 from netguard.views.lines import event_line
+from netguard.views.screen import coloured, is_utf8
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class Screen:
     def measured(self) -> Look:
         """The screen as it is now."""
         columns, rows = self.terminal.size()
-        return Look(columns, rows, has_colour(), is_utf8(self.terminal.encoding))
+        return Look(columns, rows, coloured(self.terminal.fd), is_utf8(self.terminal.encoding))
 
     def run(self) -> int:
         """Reads, draws and listens; returns the exit status."""

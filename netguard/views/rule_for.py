@@ -52,10 +52,13 @@ class Unnameable(Exception):
 
 
 def name_facets(record: Record, grants: bool) -> tuple[str, Facets]:
-    """dns: a name, or an address asked for its name."""
+    """dns: a name. No grant of an address that is asked for its name: it would let any name out to be looked up, since
+    one of them might lead there."""
     name = record["dns"]["name"]
     host = canonical_host(name)
     if host is None:
+        if grants:
+            raise Unnameable
         return "dns", to(format_ip(address_of(name)))
     # Where every answer was refused, the reason begins with one of them.
     answers = [*(record["dns"].get("answers") or ()), str(record.get("why")).partition(": ")[0]]
@@ -99,7 +102,7 @@ def start_facets(record: Record, grants: bool) -> tuple[str, Facets]:
 def event_facets(record: Record, grants: bool) -> tuple[str, Facets]:
     """audit: an event by its name."""
     event = record["event"]
-    if event in ALIASES or event in PARTLY or " " in event:
+    if not event or event in ALIASES or event in PARTLY or " " in event:
         raise Unnameable
     return said(f"audit:{event}"), {}
 

@@ -126,13 +126,10 @@ class Seen:
         return True
 
     def lookup(self, group: Group) -> bool:
-        """dns: a name, or an address asked for its name."""
-        name = str(group.subject[0] or "")
-        host = canonical_host(name)
-        if host is None:
-            address = parse_ip(name)
-            return address is not None and self.put((("dns",), (), "to"), format_ip(address))
-        if not is_destination(host):
+        """dns: a name. An address asked for its name is no rule's to grant: it would let any name out to be looked up,
+        since one of them might lead there."""
+        host = canonical_host(str(group.subject[0] or ""))
+        if host is None or not is_destination(host):
             return False
         self.learn(host, group)
         self.names[host] = None
