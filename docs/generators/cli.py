@@ -44,6 +44,11 @@ and one that is not there 127; `--status-fd` says whose the status is, guest or 
 - `--keep-fd` names a descriptor that netguard itself was started with. `/dev/fd/N` in the guest's arguments, as a shell
   makes it of `<(command)`, is kept by itself.
 - After `--`, what is not Python is run too. Only the Python that it starts is guarded then, and netguard says so.
+- `--live` shows [the run below what the program writes](../how-to/watch-a-run.md#a-run-of-your-own). A program that
+  reads what is typed is refused, and so is a trail that is no file. Where neither standard error nor standard output is
+  a terminal, events are plain lines on standard error.
+- `--run` names the run, and so the folder of its trail, for who must know that beforehand: 26 digits and capital
+  letters, a [ULID](https://github.com/ulid/spec). Without it a new one is made.
 """,
     "check": """\
 Ends with 0 when the files can be used, with 1 when not. Findings go to standard output.
@@ -108,6 +113,16 @@ The schema is JSON Schema, draft 7. Without a format, `--line` prints the line f
 shell](../how-to/editor-and-shell.md). Ends with 0 when it is printed.
 """,
     "completion": "See [editor and shell](../how-to/editor-and-shell.md). Ends with 0 when it is printed.\n",
+    "watch": """\
+On a terminal it is [a screen with keys](../how-to/watch-a-run.md#keys). Where standard output is none, or with
+`TERM=dumb`, it prints one line for each event, and ends when each run in the trail is closed or the stream has ended.
+
+The word is a file, a folder with a `trail.jsonl` in it, or a run's name or the beginning of it. A file that is not
+there yet is waited for. `-` is standard input.
+
+Ends with 0, also when you leave before the run has ended; with 2 for a trail that is not there or cannot be read; with
+130 after Ctrl-C.
+""",
     "show": """\
 Without a trail it is the newest run in the state folder that has one; without a line it is the last denial. A run is
 named by the beginning of its name, `-` is standard input. `last` is the last act that has a line of its own,

@@ -65,12 +65,13 @@ if TYPE_CHECKING:
 class Group:
     """All records of one (kind, verdict, rule, subject): how many, and what the first of them said.
 
+    sent, received: bytes, where something has counted them; whoever reads results adds them.
     own: each of them was about a socket that the run itself listens on, as the kernel says.
     uncovered: one of them started a program that is told to be without the guard, or brings code of its own before it.
     """
 
-    __slots__ = ("addresses", "argv", "code", "count", "kind", "own", "rule", "subject", "uncovered", "verdict",
-                 "would")  # fmt: skip
+    __slots__ = ("addresses", "argv", "code", "count", "kind", "own", "received", "rule", "sent", "subject",
+                 "uncovered", "verdict", "would")  # fmt: skip
 
     def __init__(self, key: Key, record: Record) -> None:
         self.kind = str(key[0])
@@ -78,7 +79,7 @@ class Group:
         self.would = key[2] == "deny"
         self.rule = str(key[3] or "")
         self.subject = key[4:]
-        self.count = 0
+        self.count = self.sent = self.received = 0
         place, function = code_parts(record)
         self.code = place[-LONG:], function[:LONG]
         self.own = self.kind in NETWORK
@@ -150,14 +151,15 @@ class Tally:
         self.dry_run = dry_run
         self.blind = False
 
-    def add(self, record: Record) -> None:
-        """One record more. Total: what cannot be read as a record is counted as such."""
+    def add(self, record: Record) -> Group | None:
+        """One record more; returns the group of a decision. Total: what cannot be read as a record is counted."""
+        group = None
         try:
             kind = record["kind"]
             subject = SUBJECTS.get(kind)
             if subject is None:
                 self.note(kind, record)
-                return
+                return None
             key = (kind, record["verdict"], record.get("would"), record.get("rule"), *subject(record))
             group = self.groups.get(key)
             if group is None:
@@ -175,6 +177,7 @@ class Tally:
                     group.learn(address)
         except (KeyError, TypeError, AttributeError, ValueError, OverflowError):
             self.unreadable += 1
+        return group
 
     def open(self, key: Key, record: Record) -> Group:
         """The group of a key that was not met before, or that is too long or too late to be kept whole."""

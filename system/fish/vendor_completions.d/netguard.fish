@@ -7,7 +7,7 @@ function __netguard_guest
     set -l at 3
     while test $at -le (count $words)
         switch $words[$at]
-            case --rules --log --log-fd --max-trail --suggest --default --session --tag --wall --keep-fd --status-fd
+            case --rules --log --log-fd --max-trail --suggest --default --session --tag --wall --keep-fd --status-fd --run
                 set at (math $at + 2)
             case '--' '-m*' '-c*'
                 echo $at
@@ -50,6 +50,7 @@ complete -c netguard -n __fish_use_subcommand -a run -d 'run a script, module or
 complete -c netguard -n __fish_use_subcommand -a check -d 'check rule files and run their tests'
 complete -c netguard -n __fish_use_subcommand -a explain -d 'show which rule decides a request, and why the others do not'
 complete -c netguard -n __fish_use_subcommand -a compile -d 'write the compiled form of rule files'
+complete -c netguard -n __fish_use_subcommand -a watch -d 'show a run while it goes on'
 complete -c netguard -n __fish_use_subcommand -a show -d 'show one event of a trail, and the rule that would decide it'
 complete -c netguard -n __fish_use_subcommand -a verify -d 'check that a trail is whole'
 complete -c netguard -n __fish_use_subcommand -a env -d 'print the variables that put a guard into a sandbox'
@@ -71,6 +72,8 @@ complete -c netguard -n '__netguard_at run' -l wall -x -a 'auto require off' -d 
 complete -c netguard -n '__netguard_at run' -l keep-fd -x -d 'let the guest have this descriptor'
 complete -c netguard -n '__netguard_at run' -l status-fd -x -d 'say there whose the exit status is'
 complete -c netguard -n '__netguard_at run' -l quiet -d 'no summary and no lines about denials'
+complete -c netguard -n '__netguard_at run' -l live -d 'show the run below what the program writes'
+complete -c netguard -n '__netguard_at run' -l run -x -d 'the run\'s name, and of its folder'
 complete -c netguard -n '__netguard_at check' -F -a 'agent audit deny-all loopback metadata package-install'
 complete -c netguard -n '__netguard_at check' -l strict -d 'a grant that rests on the guest\'s word is an error'
 complete -c netguard -n '__netguard_at check' -l injection -d 'what cannot hold without a supervisor is an error'
@@ -81,6 +84,7 @@ complete -c netguard -n '__netguard_at explain' -l default -x -a 'allow log deny
 complete -c netguard -n '__netguard_at compile' -F -a 'agent audit deny-all loopback metadata package-install'
 complete -c netguard -n '__netguard_at compile' -l output -r -F -d 'the file to write; without it: standard output'
 complete -c netguard -n '__netguard_at compile' -l default -x -a 'allow log deny' -d 'if no rule matches, whatever the files say'
+complete -c netguard -n '__netguard_at watch' -F
 complete -c netguard -n '__netguard_at show' -F
 complete -c netguard -n '__netguard_at show' -x
 complete -c netguard -n '__netguard_at show' -l run -x -d 'of this run, by the beginning of its name'
@@ -119,6 +123,7 @@ complete -c netguard -n '__netguard_at run' -l help -d 'show help'
 complete -c netguard -n '__netguard_at check' -l help -d 'show help'
 complete -c netguard -n '__netguard_at explain' -l help -d 'show help'
 complete -c netguard -n '__netguard_at compile' -l help -d 'show help'
+complete -c netguard -n '__netguard_at watch' -l help -d 'show help'
 complete -c netguard -n '__netguard_at show' -l help -d 'show help'
 complete -c netguard -n '__netguard_at verify' -l help -d 'show help'
 complete -c netguard -n '__netguard_at env' -l help -d 'show help'
