@@ -1,0 +1,126 @@
+"""Draws what netguard shows at a terminal, from a recorded run, as `docs/pictures/*.svg`: `python docs/make_pictures.py`.
+
+The run is `pictures/agent.jsonl`, the trail of the example agent. What is drawn comes from the functions that draw it at
+a terminal, so a picture shows what this version shows. `--record` has the agent make its trail anew; do that in a
+folder whose path may be published.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from rich.console import Console
+from rich.terminal_theme import TerminalTheme
+from rich.text import Text
+
+from netguard.views.denial import denial_line
+from netguard.views.summary import Tally
+
+PICTURES = Path(__file__).parent / "pictures"
+TRAIL = PICTURES / "agent.jsonl"
+DEMO = Path(__file__).parent.parent / "examples" / "agent" / "demo.py"
+
+#: Columns of the terminal: a picture that is wider gets letters too small to read beside text.
+WIDTH = 96
+
+#: Dark on every page: on light and on dark ones it reads as a terminal.
+THEME = TerminalTheme(
+    (22, 27, 34),
+    (230, 237, 243),
+    [(72, 79, 88), (255, 123, 114), (86, 211, 100), (227, 179, 65), (121, 192, 255), (210, 168, 255), (86, 212, 221),
+     (177, 186, 196)],
+)  # fmt: skip
+
+#: rich's own form, without the fonts that it has a reader's browser fetch from elsewhere.
+FORM = """\
+<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img">
+<style>
+.{unique_id}-matrix {{ font-family: ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace; \
+font-size: {char_height}px; line-height: {line_height}px; }}
+.{unique_id}-title {{ font-family: system-ui, "DejaVu Sans", sans-serif; font-size: 16px; }}
+{styles}
+</style>
+<defs>
+<clipPath id="{unique_id}-clip-terminal"><rect x="0" y="0" width="{terminal_width}" height="{terminal_height}"/></clipPath>
+{lines}
+</defs>
+{chrome}
+<g transform="translate({terminal_x}, {terminal_y})" clip-path="url(#{unique_id}-clip-terminal)">
+{backgrounds}
+<g class="{unique_id}-matrix">
+{matrix}
+</g>
+</g>
+</svg>
+"""
+
+
+def records() -> list[dict[str, Any]]:
+    """The recorded run, line by line."""
+    return [json.loads(line) for line in TRAIL.read_text(encoding="utf-8").splitlines()]
+
+
+def terminal() -> Console:
+    """A terminal that remembers what it was shown."""
+    return Console(record=True, width=WIDTH, file=io.StringIO(), force_terminal=True, color_system="truecolor")
+
+
+def denials() -> list[str]:
+    """The lines that the run's denials put on the terminal."""
+    return [denial_line(line) for line in records() if line.get("verdict") == "deny"]
+
+
+def summary() -> Console:
+    """A whole run as its terminal shows it, the guest's own words left out."""
+    tally = Tally()
+    for line in records():
+        tally.add(line)
+    shown = terminal()
+    shown.print(Text("$ netguard run --rules rules.yaml --log trail.jsonl agent.py", "dim"))
+    for text in denials():
+        shown.print(Text(text))
+    shown.print(Text.from_ansi(tally.render(WIDTH, colour=True, trail="trail.jsonl")))
+    return shown
+
+
+#: name of the picture -> its title and what draws it
+DRAWN = {"summary": ("an agent's run under its rules", summary)}
+
+
+def picture(name: str) -> str:
+    """One picture as SVG: the same bytes each time from the same trail."""
+    title, draw = DRAWN[name]
+    text = draw().export_svg(title=title, theme=THEME, code_format=FORM, unique_id=name)
+    return "\n".join(line.rstrip() for line in text.splitlines()) + "\n"
+
+
+def record() -> None:
+    """Runs the example agent under guard, and keeps its trail."""
+    with TemporaryDirectory() as folder:
+        env = {**os.environ, "XDG_STATE_HOME": folder}
+        subprocess.run([sys.executable, str(DEMO)], env=env, check=True)
+        (trail,) = Path(folder).rglob("trail.jsonl")
+        shutil.copyfile(trail, TRAIL)
+
+
+def main() -> None:
+    """Writes the pictures that have changed."""
+    if sys.argv[1:] == ["--record"]:
+        record()
+    for name in DRAWN:
+        file, text = PICTURES / f"{name}.svg", picture(name)
+        if not file.exists() or file.read_text(encoding="utf-8") != text:
+            file.write_text(text, encoding="utf-8")
+            print(f"drawn anew: {file.name}")
+
+
+if __name__ == "__main__":
+    main()
