@@ -49,6 +49,7 @@ lint: $(VENV)/.test
 SPHINX := $(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going --doctree-dir build/doctrees docs
 
 docs: $(VENV)/.docs
+	@$(BIN)/python docs/make_pictures.py
 	@$(SPHINX) build/docs
 	@echo 'the site is in build/docs/index.html'
 

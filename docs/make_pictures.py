@@ -1,8 +1,8 @@
-"""Draws what netguard shows at a terminal, from a recorded run, as `docs/pictures/*.svg`: `python docs/make_pictures.py`.
+"""Draws what netguard shows at a terminal as `docs/pictures/*.svg`: `python docs/make_pictures.py`.
 
-The run is `pictures/agent.jsonl`, the trail of the example agent. What is drawn comes from the functions that draw it at
-a terminal, so a picture shows what this version shows. `--record` has the agent make its trail anew; do that in a
-folder whose path may be published.
+It shows one recorded run: `pictures/agent.jsonl`, the trail of the example agent. What is drawn comes from the same
+functions as at a terminal, so a picture shows what this version shows. `--record` has the agent make its trail anew; do
+that in a folder whose path may be published.
 """
 
 from __future__ import annotations
@@ -31,12 +31,17 @@ DEMO = Path(__file__).parent.parent / "examples" / "agent" / "demo.py"
 #: Columns of the terminal: a picture that is wider gets letters too small to read beside text.
 WIDTH = 96
 
+#: The last line of a run's summary, as `netguard run` says it.
+WALL = "wall: off, this version has none; what native code and other programs do is not seen"
+
 #: Dark on every page: on light and on dark ones it reads as a terminal.
 THEME = TerminalTheme(
     (22, 27, 34),
     (230, 237, 243),
-    [(72, 79, 88), (255, 123, 114), (86, 211, 100), (227, 179, 65), (121, 192, 255), (210, 168, 255), (86, 212, 221),
-     (177, 186, 196)],
+    [
+        (72, 79, 88), (255, 123, 114), (86, 211, 100), (227, 179, 65),
+        (121, 192, 255), (210, 168, 255), (86, 212, 221), (177, 186, 196),
+    ],
 )  # fmt: skip
 
 #: rich's own form, without the fonts that it has a reader's browser fetch from elsewhere.
@@ -49,7 +54,9 @@ font-size: {char_height}px; line-height: {line_height}px; }}
 {styles}
 </style>
 <defs>
-<clipPath id="{unique_id}-clip-terminal"><rect x="0" y="0" width="{terminal_width}" height="{terminal_height}"/></clipPath>
+<clipPath id="{unique_id}-clip-terminal">
+<rect x="0" y="0" width="{terminal_width}" height="{terminal_height}"/>
+</clipPath>
 {lines}
 </defs>
 {chrome}
@@ -73,21 +80,23 @@ def terminal() -> Console:
     return Console(record=True, width=WIDTH, file=io.StringIO(), force_terminal=True, color_system="truecolor")
 
 
-def denials() -> list[str]:
-    """The lines that the run's denials put on the terminal."""
-    return [denial_line(line) for line in records() if line.get("verdict") == "deny"]
-
-
-def summary() -> Console:
-    """A whole run as its terminal shows it, the guest's own words left out."""
+def told() -> list[str]:
+    """What the run's terminal shows of netguard: each denial, the summary, and that there is no wall."""
     tally = Tally()
     for line in records():
         tally.add(line)
+    denials = [denial_line(line) for line in records() if line.get("verdict") == "deny"]
+    return [*denials, *tally.render(WIDTH, colour=True, trail="trail.jsonl").splitlines(), WALL]
+
+
+def summary() -> Console:
+    """A whole run, the guest's own words left out."""
     shown = terminal()
     shown.print(Text("$ netguard run --rules rules.yaml --log trail.jsonl agent.py", "dim"))
-    for text in denials():
-        shown.print(Text(text))
-    shown.print(Text.from_ansi(tally.render(WIDTH, colour=True, trail="trail.jsonl")))
+    for text in told():
+        # As a terminal breaks it: in the middle of a word.
+        line = Text.from_ansi(text)
+        shown.print(*line.divide(range(WIDTH, len(line), WIDTH)), sep="\n")
     return shown
 
 
@@ -119,7 +128,6 @@ def main() -> None:
         file, text = PICTURES / f"{name}.svg", picture(name)
         if not file.exists() or file.read_text(encoding="utf-8") != text:
             file.write_text(text, encoding="utf-8")
-            print(f"drawn anew: {file.name}")
 
 
 if __name__ == "__main__":

@@ -17,9 +17,10 @@ import subprocess
 import sys
 from argparse import ArgumentParser
 from collections.abc import Callable, Iterator
+from html import unescape
 from importlib import import_module
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -360,18 +361,56 @@ def test_tutorial_goes_as_it_says(tmp_path: Path) -> None:
             assert status == step.status, f"{step.command}\n{output}"
 
 
+# Pictures
+
+
+def pictures() -> dict[str, Any]:
+    """What `make_pictures.py` defines; it needs what `make docs` installs."""
+    pytest.importorskip("rich", reason="rich is not installed: `make docs` installs it")
+    return runpy.run_path(str(DOCS / "make_pictures.py"))
+
+
+def words_in(svg: str) -> list[str]:
+    """The words that a picture shows, which do not depend on who drew it."""
+    return unescape(" ".join(re.findall(r"(?s)<text[^>]*>(.*?)</text>", svg))).split()
+
+
+def test_pictures_show_what_this_version_shows() -> None:
+    """If this fails: `python docs/make_pictures.py`."""
+    drawing = pictures()
+    for name in drawing["DRAWN"]:
+        kept = (DOCS / "pictures" / f"{name}.svg").read_text(encoding="utf-8")
+        assert words_in(kept) == words_in(drawing["picture"](name)), name
+        assert not re.search(r"url\(.?http|href|@import", kept), "a picture loads nothing"
+
+
+def test_picture_of_a_recorded_run_is_drawn_the_same_twice() -> None:
+    drawing = pictures()
+    assert [drawing["picture"](name) for name in drawing["DRAWN"]] == [
+        pictures()["picture"](name) for name in drawing["DRAWN"]
+    ]
+
+
+def test_recorded_run_is_whole() -> None:
+    command = [sys.executable, "-m", "netguard", "verify", str(DOCS / "pictures" / "agent.jsonl")]
+    assert subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
 @pytest.mark.skipif(bool(missing()), reason=missing())
-@pytest.mark.skipif(shutil.which("curl") != "/usr/bin/curl", reason="curl is not /usr/bin/curl, which the page shows")
-def test_readme_shows_what_make_run_prints(tmp_path: Path) -> None:
+@pytest.mark.skipif(shutil.which("curl") != "/usr/bin/curl", reason="the picture shows /usr/bin/curl")
+def test_picture_shows_what_make_run_prints(tmp_path: Path) -> None:
+    """netguard's own words, to the letter; the trail is elsewhere."""
+    drawing = pictures()
     command = [sys.executable, str(ROOT / "examples" / "agent" / "demo.py")]
-    env = clean_environment(str(tmp_path), {"LC_ALL": "C.UTF-8", "HOME": str(tmp_path)})
-    done = subprocess.run(
-        command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60, check=False
-    )
-    shown = next(fence.text for fence in fences(ROOT / "README.md") if "make run" in fence.text or "$ " in fence.text)
-    _, _, expected = shown.partition("\n")  # the first line names the interpreter
-    _, _, output = done.stdout.partition("\n")
-    assert_shown(expected, output)
+    changes = {"LC_ALL": "C.UTF-8", "HOME": str(tmp_path), "COLUMNS": str(drawing["WIDTH"])}
+    env = clean_environment(str(tmp_path), changes)
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=60, check=False)
+    shown = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(drawing["told"]()))
+    assert re.sub(r"\S*/trail\.jsonl", "trail.jsonl", done.stderr).rstrip("\n") == shown
+    assert "collector  0 requests on 0 connections" in done.stdout
+
+
+# Failures
 
 
 #: What to run, what it ends with, and where that is a message shown in messages.md, its section.
