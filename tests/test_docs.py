@@ -10,17 +10,12 @@ import os
 import re
 import runpy
 import shlex
-import shutil
-import signal
-import socket
 import subprocess
 import sys
 from argparse import ArgumentParser
 from collections.abc import Callable, Iterator
-from html import unescape
 from importlib import import_module
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import pytest
 
@@ -29,20 +24,12 @@ from netguard.commands import COMMANDS
 from netguard.core.carriers import CARRIERS
 from netguard.policy.check import ERROR, check
 from tests.support.guard import clean_environment, run_guarded
-from tests.support.isolation import missing
+from tests.support.pages import DOCS, ROOT, fences, pattern, play_page, prose, tools
 
-ROOT = Path(__file__).parent.parent
-DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
 SOURCES = {path: path.read_text(encoding="utf-8") for path in sorted((ROOT / "netguard").rglob("*.py"))}
 
 GENERATED = runpy.run_path(str(DOCS / "make_reference.py"))["PAGES"]
-
-#: The port in the tutorial; a test takes a free one of as many digits, so that tables keep their width.
-PORT = "8765"
-
-#: How a shown output says that its command ends with another status than 0.
-STATUS = re.compile(r"\[status (\d+)\]")
 
 
 def named(path: Path) -> str:
@@ -51,24 +38,6 @@ def named(path: Path) -> str:
 
 
 EACH_PAGE = pytest.mark.parametrize("page", PAGES, ids=named)
-
-
-class Fence(NamedTuple):
-    """A fenced block: the words behind its fence, and its text without the block's own indent."""
-
-    info: str
-    text: str
-
-
-def fences(page: Path) -> list[Fence]:
-    """The fenced blocks of a page, in order."""
-    found = re.findall(r"^( *)```(.*)\n((?:.*\n)*?)\1```$", page.read_text(encoding="utf-8"), re.MULTILINE)
-    return [Fence(info, re.sub(rf"(?m)^{indent}", "", text)) for indent, info, text in found]
-
-
-def prose(page: Path) -> str:
-    """A page without its fenced blocks."""
-    return re.sub(r"(?m)^( *)```.*\n(?:.*\n)*?\1```$", "", page.read_text(encoding="utf-8"))
 
 
 def slug(heading: str) -> str:
@@ -258,156 +227,15 @@ def test_packs_are_all_named() -> None:
 # What is run
 
 
-def pattern(expected: str) -> re.Pattern[str]:
-    """The output that a shown one stands for."""
-    lines = [
-        r"(?:.*\n)*?" if line == "…" else ".*".join(map(re.escape, line.rstrip().split("…"))) + r" *\n"
-        for line in expected.splitlines()
-    ]
-    return re.compile("".join(lines))
+def played_pages() -> list[Path]:
+    """Pages with commands and what they print."""
+    return [page for page in PAGES if any(fence.info == "console" for fence in fences(page))]
 
 
-def assert_shown(expected: str, output: str) -> None:
-    """The output is what the page shows."""
-    output = output if output.endswith("\n") or not output else output + "\n"
-    assert pattern(expected).fullmatch(output), f"the page shows:\n{expected}\nit says:\n{output}"
-
-
-class Step(NamedTuple):
-    """One command of a `console` block."""
-
-    command: str
-    expected: str
-    status: int
-
-
-def steps(text: str) -> Iterator[Step]:
-    """The commands of a `console` block with what each prints."""
-    for part in re.split(r"(?m)^\$ ", text)[1:]:
-        command, _, expected = part.partition("\n")
-        status = STATUS.search(expected)
-        yield Step(command, STATUS.sub("", expected).rstrip("\n"), int(status.group(1)) if status else 0)
-
-
-def free_port() -> str:
-    """A port of four digits on which nobody listens."""
-    for port in range(int(PORT), 9_999):
-        with socket.socket() as sock:
-            if sock.connect_ex(("127.0.0.1", port)):
-                return str(port)
-    raise AssertionError("no free port")
-
-
-def tools(folder: Path) -> str:
-    """A folder with the programs that the pages use, for PATH: this environment's, and a curl that is always there."""
-    folder.mkdir()
-    programs = {
-        "python": f'exec "{sys.executable}" "$@"',
-        "netguard": f'exec "{sys.executable}" -m netguard "$@"',
-        "curl": "exit 1",
-    }
-    for name, line in programs.items():
-        (folder / name).write_text(f"#!/bin/sh\n{line}\n", encoding="utf-8")
-        (folder / name).chmod(0o755)
-    return str(folder)
-
-
-def play(commands: list[str], folder: Path, port: str) -> list[tuple[str, int]]:
-    """Run commands one after the other in one shell; the output and status of each. Nothing of it stays behind."""
-    script = []
-    for command in commands:
-        script += [command, r"printf '\n\036%d\n' $?"]
-        if command.endswith("&"):  # a person is slower than a server's start
-            script.append(f"until (: > /dev/tcp/127.0.0.1/{port}) 2>/dev/null; do :; done")
-    work = folder / "work"
-    work.mkdir()
-    search = f"{tools(folder / 'bin')}:{os.environ['PATH']}"
-    changes = {"PATH": search, "HOME": str(folder), "PYTHONUNBUFFERED": "1", "LC_ALL": "C.UTF-8", "COLUMNS": None}
-    process = subprocess.Popen(
-        ["bash", "-c", "\n".join(script)],
-        cwd=work, env=clean_environment(str(folder), changes), stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
-    )  # fmt: skip
-    try:
-        output, _ = process.communicate(timeout=60)
-    finally:
-        try:
-            os.killpg(process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
-    found = re.findall(r"((?:.*\n)*?)\036(\d+)\n", output)
-    assert len(found) == len(commands), output
-    return [(text.removesuffix("\n"), int(status)) for text, status in found]
-
-
-def test_tutorial_goes_as_it_says(tmp_path: Path) -> None:
+@pytest.mark.parametrize("page", played_pages(), ids=named)
+def test_page_goes_as_it_says(page: Path, tmp_path: Path) -> None:
     """Every file is made and every command run, in order, in an empty folder."""
-    port = free_port()
-    commands: list[str] = []
-    expected: list[Step | None] = []
-    for fence in fences(DOCS / "tutorial.md"):
-        text = fence.text.replace(PORT, port)
-        kind, _, name = fence.info.partition(" ")
-        if name:
-            commands.append(f"cat > {name} <<'END OF FILE'\n{text}END OF FILE")
-            expected.append(None)
-        elif kind == "console":
-            found = list(steps(text))
-            commands += [step.command for step in found]
-            expected += found
-    for step, (output, status) in zip(expected, play(commands, tmp_path, port), strict=True):
-        if step is not None:
-            assert_shown(step.expected, output)
-            assert status == step.status, f"{step.command}\n{output}"
-
-
-# Pictures
-
-
-def pictures() -> dict[str, Any]:
-    """What `make_pictures.py` defines; it needs what `make docs` installs."""
-    pytest.importorskip("rich", reason="rich is not installed: `make docs` installs it")
-    return runpy.run_path(str(DOCS / "make_pictures.py"))
-
-
-def words_in(svg: str) -> list[str]:
-    """The words that a picture shows, which do not depend on who drew it."""
-    return unescape(" ".join(re.findall(r"(?s)<text[^>]*>(.*?)</text>", svg))).split()
-
-
-def test_pictures_show_what_this_version_shows() -> None:
-    """If this fails: `python docs/make_pictures.py`."""
-    drawing = pictures()
-    for name in drawing["DRAWN"]:
-        kept = (DOCS / "pictures" / f"{name}.svg").read_text(encoding="utf-8")
-        assert words_in(kept) == words_in(drawing["picture"](name)), name
-        assert not re.search(r"url\(.?http|href|@import", kept), "a picture loads nothing"
-
-
-def test_picture_of_a_recorded_run_is_drawn_the_same_twice() -> None:
-    drawing = pictures()
-    assert [drawing["picture"](name) for name in drawing["DRAWN"]] == [
-        pictures()["picture"](name) for name in drawing["DRAWN"]
-    ]
-
-
-def test_recorded_run_is_whole() -> None:
-    command = [sys.executable, "-m", "netguard", "verify", str(DOCS / "pictures" / "agent.jsonl")]
-    assert subprocess.run(command, capture_output=True, check=False).returncode == 0
-
-
-@pytest.mark.skipif(bool(missing()), reason=missing())
-@pytest.mark.skipif(shutil.which("curl") != "/usr/bin/curl", reason="the picture shows /usr/bin/curl")
-def test_picture_shows_what_make_run_prints(tmp_path: Path) -> None:
-    """netguard's own words, to the letter; the trail is elsewhere."""
-    drawing = pictures()
-    command = [sys.executable, str(ROOT / "examples" / "agent" / "demo.py")]
-    changes = {"LC_ALL": "C.UTF-8", "HOME": str(tmp_path), "COLUMNS": str(drawing["WIDTH"])}
-    env = clean_environment(str(tmp_path), changes)
-    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=60, check=False)
-    shown = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(drawing["told"]()))
-    assert re.sub(r"\S*/trail\.jsonl", "trail.jsonl", done.stderr).rstrip("\n") == shown
-    assert "collector  0 requests on 0 connections" in done.stdout
+    play_page(page, tmp_path)
 
 
 # Failures
