@@ -14,6 +14,7 @@ import subprocess
 import sys
 from argparse import ArgumentParser
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from importlib import import_module
 from pathlib import Path
 
@@ -24,7 +25,8 @@ from netguard.commands import COMMANDS
 from netguard.core.carriers import CARRIERS
 from netguard.policy.check import ERROR, check
 from tests.support.guard import clean_environment, run_guarded
-from tests.support.pages import DOCS, ROOT, fences, pattern, play_page, prose, tools
+from tests.support.package import package_index
+from tests.support.pages import DOCS, ROOT, fences, free_port, pattern, play_page, prose, tools
 
 PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
 SOURCES = {path: path.read_text(encoding="utf-8") for path in sorted((ROOT / "netguard").rglob("*.py"))}
@@ -227,15 +229,24 @@ def test_packs_are_all_named() -> None:
 # What is run
 
 
-def played_pages() -> list[Path]:
-    """Pages with commands and what they print."""
-    return [page for page in PAGES if any(fence.info == "console" for fence in fences(page))]
+#: It makes an environment and has pip build a package.
+VETTING = DOCS / "how-to" / "vet-a-package.md"
 
 
-@pytest.mark.parametrize("page", played_pages(), ids=named)
+#: Pages with commands and what they print.
+PLAYED = [
+    pytest.param(page, id=named(page), marks=[pytest.mark.slow] if page == VETTING else [])
+    for page in PAGES
+    if any(fence.info == "console" for fence in fences(page))
+]
+
+
+@pytest.mark.parametrize("page", PLAYED)
 def test_page_goes_as_it_says(page: Path, tmp_path: Path) -> None:
     """Every file is made and every command run, in order, in an empty folder."""
-    play_page(page, tmp_path)
+    port = free_port()
+    with package_index(tmp_path, port) if page == VETTING else nullcontext():
+        play_page(page, tmp_path, port)
 
 
 # Failures

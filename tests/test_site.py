@@ -15,7 +15,7 @@ import pytest
 
 from tests.support.guard import clean_environment
 from tests.support.isolation import missing
-from tests.support.pages import DOCS, ROOT, fences, play_page
+from tests.support.pages import DOCS, ROOT, fences, free_port, play_page
 
 
 def pictures() -> dict[str, Any]:
@@ -109,6 +109,6 @@ def test_tutorial_goes_as_it_says_from_a_checkout(tmp_path: Path) -> None:
     """With a virtual environment and what pip installs into it; asks an index."""
     install = next(fence.text for fence in fences(DOCS / "tutorial.md") if fence.info == "sh")
     assert "pip install --quiet . requests" in install
-    play_page(DOCS / "tutorial.md", tmp_path, install=f"cd '{ROOT}'\n{install}")
+    play_page(DOCS / "tutorial.md", tmp_path, free_port(), install=f"cd '{ROOT}'\n{install}")
     assert (tmp_path / "first-guard" / "bin" / "netguard").exists()
     assert (tmp_path / "first-guard" / "pages" / "trail.jsonl").exists()

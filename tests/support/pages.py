@@ -76,12 +76,12 @@ def steps(text: str) -> Iterator[Step]:
         yield Step(command, STATUS.sub("", expected).rstrip("\n"), int(status.group(1)) if status else 0)
 
 
-def free_port() -> str:
+def free_port() -> int:
     """A port of four digits on which nobody listens."""
     for port in range(int(PORT), 9_999):
         with socket.socket() as sock:
             if sock.connect_ex(("127.0.0.1", port)):
-                return str(port)
+                return port
     raise AssertionError("no free port")
 
 
@@ -100,7 +100,7 @@ def tools(folder: Path) -> str:
     return str(folder)
 
 
-def play(commands: list[str], folder: Path, port: str) -> list[tuple[str, int]]:
+def play(commands: list[str], folder: Path, port: int) -> list[tuple[str, int]]:
     """Run commands one after the other in one shell; the output and status of each. Nothing of it stays behind."""
     script = []
     for command in commands:
@@ -128,16 +128,16 @@ def play(commands: list[str], folder: Path, port: str) -> list[tuple[str, int]]:
     return [(text.removesuffix("\n"), int(status)) for text, status in found]
 
 
-def play_page(page: Path, folder: Path, install: str = "") -> None:
+def play_page(page: Path, folder: Path, port: int, install: str = "") -> None:
     """Make every file of a page and run every command, in order, in an empty folder; all goes as the page shows.
 
+    port:    what stands for the page's own.
     install: commands that are run before them, where they say so in another folder.
     """
-    port = free_port()
     commands: list[str] = [install] if install else []
     expected: list[Step | None] = [None] * len(commands)
     for fence in fences(page):
-        text = fence.text.replace(PORT, port)
+        text = fence.text.replace(PORT, str(port))
         kind, _, name = fence.info.partition(" ")
         if name:
             commands.append(f"cat > {name} <<'END OF FILE'\n{text}END OF FILE")
