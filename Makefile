@@ -46,7 +46,8 @@ lint: $(VENV)/.test
 	$(BIN)/python -m mypy
 
 # A warning is an error: a page outside the navigation, a link or anchor that leads nowhere, a code block in no language.
-SPHINX := $(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going --doctree-dir build/doctrees docs
+# All pages are written anew, for each has the navigation; they are read anew only if they have changed.
+SPHINX := $(BIN)/python -m sphinx --quiet --write-all --fail-on-warning --keep-going --doctree-dir build/doctrees docs
 
 docs: $(VENV)/.docs
 	@$(BIN)/python docs/make_pictures.py

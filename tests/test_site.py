@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import runpy
 import shutil
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from netguard.views.denial import denial_line
 from tests.support.guard import clean_environment
 from tests.support.isolation import missing
 from tests.support.pages import DOCS, ROOT, fences, free_port, play_page
@@ -43,6 +45,12 @@ def test_picture_of_a_recorded_run_is_drawn_the_same_twice() -> None:
     assert [drawing["picture"](name) for name in drawing["DRAWN"]] == [
         pictures()["picture"](name) for name in drawing["DRAWN"]
     ]
+
+
+def test_denial_that_is_taken_apart_is_one_of_the_recorded_run() -> None:
+    words = " ".join((DOCS / "how-to" / "read-a-denial.md").read_text(encoding="utf-8").split())
+    lines = [json.loads(line) for line in (DOCS / "pictures" / "agent.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert denial_line(next(line for line in lines if line.get("verdict") == "deny")) in words
 
 
 def test_recorded_run_is_whole() -> None:
