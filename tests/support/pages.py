@@ -71,7 +71,7 @@ class Step(NamedTuple):
 def steps(text: str) -> Iterator[Step]:
     """The commands of a `console` block with what each prints."""
     for part in re.split(r"(?m)^\$ ", text)[1:]:
-        command, _, expected = part.partition("\n")
+        command, expected = re.fullmatch(r"((?:.*\\\n)*.*)\n?((?:.*\n?)*)", part).groups()
         status = STATUS.search(expected)
         yield Step(command, STATUS.sub("", expected).rstrip("\n"), int(status.group(1)) if status else 0)
 
