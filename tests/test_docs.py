@@ -156,11 +156,12 @@ def test_every_variable_that_brings_code_is_documented_as_the_code_says() -> Non
 
 def shown_commands(page: Path) -> Iterator[list[str]]:
     """The words of each `netguard …` command on a page, up to what a shell reads as its own."""
-    shown = [fence.text.replace("\\\n", " ") for fence in fences(page) if fence.info in ("sh", "console")]
+    kinds = ("sh", "console", "yaml", "dockerfile")
+    shown = [fence.text.replace("\\\n", " ") for fence in fences(page) if fence.info in kinds]
     lines = [line for text in shown for line in text.splitlines()]
     spans = [span.replace("\n", " ") for span in re.findall(r"`([^`]+)`", prose(page))]
     for text in [*lines, *spans]:
-        text = text.removeprefix("$ ")
+        text = re.sub(r"^(?:\$ | *- (?:run: )?| +|RUN )", "", text)
         if not text.startswith("netguard "):
             continue
         lexer = shlex.shlex(text, posix=True, punctuation_chars=True)

@@ -19,8 +19,8 @@ OPENING = """\
 
 <!-- Made by `python -m netguard.policy.reference`; change `netguard/policy/schema.py` instead. -->
 
-**What a rule can hold code to.** This version has no kernel's wall: every rule holds Python code that does not set out to
-evade it. With the wall, destinations, and whether programs may be started at all, will hold for all code. `from`,
+**What a rule can hold code to.** This version has no kernel's wall: every rule holds Python code that does not set out
+to evade it. With the wall, destinations, and whether programs may be started at all, will hold for all code. `from`,
 `program` and `args` are known from what the guest's Python says of itself, and so hold no more than that; `netguard
 check` marks grants that rest on them, and `--strict` refuses them.
 
