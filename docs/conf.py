@@ -30,6 +30,7 @@ html_title = "netguard"
 html_static_path = ["site.css"]
 html_css_files = ["site.css"]
 html_copy_source = False  # the sources are on the code host
+html_use_index = False  # there is nothing in it
 html_show_sphinx = False
 pygments_style = "friendly"
 pygments_dark_style = "native"
