@@ -153,6 +153,9 @@ def guarded(args: Namespace) -> tuple[Change, int]:
     write(coverage(args, wanted, policy, tags))
     if not wanted.is_python:
         screen.tell(f"netguard: {wanted.script} is not Python: only the Python that it starts is seen, nothing else")
+    if not args.rules and "--rules" in args.guest[1:]:
+        # A run that its user takes for held, and that nothing holds.
+        screen.tell("netguard: no rules: --rules stands behind what is run and was given to that; it belongs before it")
     end = watched(args, loop, wanted, environment(address, run), mask)
     close(trail, screen, session.decisions, end, reported=loop.reported)
     if args.suggest:
