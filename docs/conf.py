@@ -54,13 +54,19 @@ def contents(index: str) -> str:
     )
 
 
-def add_contents(app: Sphinx, name: str, source: list[str]) -> None:
-    """A code host shows the index as it is written, so the navigation that Sphinx wants is added here."""
+def named_files(page: str) -> str:
+    """The page with the names of the files it shows above them: what stands behind a fence is not shown otherwise."""
+    return re.sub(r"(?m)^( *)```(\w+) (\S+)$", r"\1```{code-block} \2\n\1:caption: \3\n", page)
+
+
+def add_to(app: Sphinx, name: str, source: list[str]) -> None:
+    """Adds to a page what Sphinx wants and a code host would show as it is written."""
+    source[0] = named_files(source[0])
     if name == "index":
         source[0] += contents(source[0])
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Called by Sphinx."""
-    app.connect("source-read", add_contents)
+    app.connect("source-read", add_to)
     return {"parallel_read_safe": True}
