@@ -29,7 +29,10 @@ which version it is. A rule file may also be a pack that is shipped: `agent`, `a
 """
 
 #: How a command is called, where its options do not say it.
-USAGES = {"run": "netguard run [options] script.py ARG… | -m MODULE ARG… | -c CODE ARG… | -- COMMAND ARG…"}
+USAGES = {
+    "run": "netguard run [options] script.py ARG… | -m MODULE ARG… | -c CODE ARG… | -- COMMAND ARG…",
+    "show": "netguard show [options] [TRAIL|RUN|-] [LINE|last|last-denied]",
+}
 
 #: What stands below a command's options.
 MORE = {
@@ -40,11 +43,21 @@ Options of netguard's stand before the script; everything from the first word th
 - `--log` adds to a trail that is there, and refuses a file that is none, a symbolic link, and a file that another run
   is writing. Without it the trail is `trail.jsonl` in a folder of the run's own; the summary names it.
 - `--wall auto` and `--wall off` are the same in this version, which has no wall; `--wall require` does not start.
+- The table at the end has a bar for each row where there is room and the rows differ: its share of all decisions. A
+  full bar is all of them, and what is there at all shows. A run of more than a second with 20 acts also shows when they
+  came, and when denials did. Each of these two lines has a scale of its own, linear and from nothing, and says its
+  most in numbers. What left no line is known by the second and spread over it. Limits that were at least 80 % used up
+  are named.
 - `--quiet` silences the summary, the lines about denials and the alarms, which then stand in the trail alone. That
   netguard could not run something is told all the same.
 - `--keep-fd` names a descriptor that netguard itself was started with. `/dev/fd/N` in the guest's arguments, as a shell
   makes it of `<(command)`, is kept by itself.
 - After `--`, what is not Python is run too. Only the Python that it starts is guarded then, and netguard says so.
+- `--live` shows [the run below what the program writes](../how-to/watch-a-run.md#a-run-of-your-own). A program that
+  reads what is typed is refused, and so is a trail that is no file. Where neither standard error nor standard output is
+  a terminal, events are plain lines on standard error.
+- `--run` names the run, and so the folder of its trail, for who must know that beforehand: 26 digits and capital
+  letters, a [ULID](https://github.com/ulid/spec). Without it a new one is made.
 """,
     "check": """\
 Ends with 0 when the files can be used, with 1 when not. Findings go to standard output.
@@ -102,6 +115,31 @@ nothing. `--json` has `guarded` (true, false or null), `why`, and the same with 
 and `shell`. Ends with 0 for guarded, with 1 for not guarded, with 2 if it cannot tell.
 
 In a shell whose variables ask for a guard, `netguard` itself starts guarded, or is stopped with the reason.
+""",
+    "watch": """\
+On a terminal it is [a screen with keys](../how-to/watch-a-run.md#keys). Where standard output is none, or with
+`TERM=dumb`, it prints one line for each event, and ends when each run in the trail is closed or the stream has ended.
+
+The word is a file, a folder with a `trail.jsonl` in it, or a run's name or the beginning of it. A file that is not there
+yet is waited for. `-` is standard input.
+
+Ends with 0, also when you leave before the run has ended; with 2 for a trail that is not there or cannot be read; with
+130 after Ctrl-C.
+""",
+    "show": """\
+Without a trail it is the newest run in the state folder that has one; without a line it is the last denial. A run is
+named by the beginning of its name, `-` is standard input. `last` is the last act that has a line of its own,
+`last-denied` the last that was denied, or would have been but for a dry run.
+
+Everything on the line is shown, a key of a later version too, and each `result` and `alert` about it. The rule below
+names just this act: its destination with port and protocol, or its program with its arguments. There is none for
+native code, for credential files, for the grant of an address that was asked for its name (it would let every name out
+to be looked up), and where a `*`, a `?` or something redacted stands in an argument. Two acts that a rule cannot tell
+apart are the same arguments split at other spaces; a denial of an address holds under any name for it.
+
+With `--json` it prints the lines as they stand in the file, the event's own first. A trail of a million lines is looked
+through in seconds, with as little memory as a short one. Ends with 0 when the event is shown, with 1 when there is
+none or more than one, with 2 when the trail cannot be read.
 """,
     "verify": "Ends with 0 for a whole trail, with 1 for a broken one, with 2 for a file that cannot be read.\n",
 }

@@ -275,6 +275,8 @@ FAILURES: dict[str, tuple[list[str], int, str]] = {
     "install": (["install", "--venv", ".", "--rules", "agent", "--log", "x"], 1, "install"),
     "uninstall": (["uninstall", "--venv", "."], 1, ""),
     "status": (["status", "--venv", "."], 2, ""),
+    "show-none": (["show", "notes.txt"], 1, ""),
+    "show-unreadable": (["show", "none.jsonl", "17"], 2, ""),
     "verify-broken": (["verify", "notes.txt"], 1, ""),
     "verify-unreadable": (["verify", "none.jsonl"], 2, ""),
     "usage-elsewhere": (["check"], 2, ""),

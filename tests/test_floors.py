@@ -60,12 +60,15 @@ FLOORS = {
     "trail": Floor("core record errors paths", "writes and reads lines; must not know why a line was written"),
     "supervisor": Floor("core policy record resolver trail errors paths denied", "joins the parts; prints nothing"),
     "views": Floor("core policy record trail supervisor errors paths", "show what is on record; they decide nothing"),
+    "viewer": Floor(
+        "core record trail views supervisor errors", "puts views on a terminal; starts a run and decides nothing"
+    ),
     "inject": Floor(
         "core policy shim errors paths",
         "puts a guard where no supervisor is: it knows rules, files, and what the guard reads of the environment",
     ),
     "commands": Floor(
-        "core policy record trail supervisor views inject errors paths denied __init__", "what a person calls"
+        "core policy record trail supervisor views viewer inject errors paths denied __init__", "what a person calls"
     ),
     "__init__": Floor("denied", "what a guest pays that imports netguard to catch `Denied`", frozenset()),
     "__main__": Floor("commands", "the door to the commands"),
@@ -79,6 +82,7 @@ OWNERS = {
     "yaml": ("pyyaml", "policy/load.py"),
     "tomli": ("tomli", "policy/load.py"),
     "orjson": ("orjson", "trail/encoder.py"),
+    "rich": ("rich", "views/live.py"),
 }
 
 #: Of the standard library, but with one owner all the same: `tomli` by another name.

@@ -32,6 +32,8 @@ COMMANDS = {
     "check": "check rule files and run their tests",
     "explain": "show which rule decides a request, and why the others do not",
     "compile": "write the compiled form of rule files",
+    "watch": "show a run while it goes on",
+    "show": "show one event of a trail, and the rule that would decide it",
     "verify": "check that a trail is whole",
     "env": "print the variables that put a guard into a sandbox",
     "install": "guard every Python of a virtual environment, for good",
@@ -124,5 +126,5 @@ def invoke(name: str, words: list[str]) -> int:
     split = getattr(command, "split", None)
     words, guest = split(words) if split is not None else (words, [])
     args = parser.parse_args(words)
-    args.guest = guest
+    args.words, args.guest = words, guest
     return command.run(args)

@@ -35,7 +35,7 @@ DEFAULT_RULES = "audit"
 
 #: Options that take the next word as their value.
 VALUED = frozenset(
-    "--rules --log --log-fd --max-trail --suggest --default --session --tag --wall --keep-fd --status-fd".split()
+    "--rules --log --log-fd --max-trail --suggest --default --session --tag --wall --keep-fd --status-fd --run".split()
 )
 
 #: From so many lines on the fast encoder is worth the 20 ms of loading it; a short run never does.
@@ -45,6 +45,9 @@ UNITS = {"K": 1_000, "M": 1_000_000, "G": 1_000_000_000}
 
 #: Crockford's base 32: no letter that is read as another.
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+#: Characters of a run's name.
+LENGTH = 26
 
 #: Python takes modules and bytecode from there before a guard can stand.
 MOVED = ("PYTHONPATH", "PYTHONPYCACHEPREFIX")
@@ -70,6 +73,8 @@ def add_arguments(parser: ArgumentParser) -> None:
     option("--keep-fd", action="append", type=int, default=[], metavar="N", help="let the guest have this descriptor")
     option("--status-fd", type=int, metavar="N", help="say there whose the exit status is: guest or netguard")
     option("--quiet", action="store_true", help="no summary and no lines about denials")
+    option("--live", action="store_true", help="show the run while it goes on, below what the program writes")
+    option("--run", default="", metavar="NAME", help="the run's name on every line, and of its folder")
     parser.usage = "netguard run [options] script.py ARG… | -m MODULE ARG… | -c CODE ARG… | -- COMMAND ARG…"
 
 
@@ -89,6 +94,8 @@ def split(words: list[str]) -> tuple[list[str], list[str]]:
 
 def run(args: Namespace) -> int:
     """Runs the guest; returns what netguard ends with."""
+    if args.live:
+        return shown_live(args)
     try:
         end, status = guarded(args)
     except NetguardError as error:
@@ -99,6 +106,25 @@ def run(args: Namespace) -> int:
         raise
     tell_status(args.status_fd, f"guest {end.what} {end.value}")
     return status
+
+
+def shown_live(args: Namespace) -> int:
+    """The run as a child of a process that shows it. Nothing of the view is loaded where no `--live` is."""
+    leave_folder()
+    from netguard.paths import run_dir
+    from netguard.supervisor import target
+    from netguard.trail.follow import Follow
+    from netguard.viewer import live
+
+    if args.log == "-" or args.log_fd is not None:
+        raise UsageError("--live reads the trail while it is written: --log names a file, or leave it out")
+    wanted = target.parse(args.guest, os.environ)
+    name = name_of(args.run)
+    path = args.log or os.path.join(run_dir(name), "trail.jsonl")
+    start = os.path.getsize(path) if os.path.isfile(path) else 0  # the lines of other runs
+    words = [word for word in args.words if word != "--live"]
+    words = words if args.run else [*words, "--run", name]
+    return live.run(["run", *words, *args.guest], wanted, Follow(path, start=start), name)
 
 
 def tell_status(fd: int | None, text: str) -> None:
@@ -132,7 +158,7 @@ def guarded(args: Namespace) -> tuple[Change, int]:
     wanted.fds = tuple([fd for fd in wanted.fds if fd not in own_fds(args)])
     refuse_blind(wanted)
     policy = load_policy(args.rules or [DEFAULT_RULES], default=args.default)
-    run = new_run()
+    run = name_of(args.run)
     trail, place = open_log(args, run)
     screen = Screen(quiet=args.quiet, dry_run=args.dry_run, audit=not args.rules, trail=place)
     if args.wall == "auto":
@@ -258,6 +284,13 @@ def refuse_blind(wanted: Target) -> None:
             f"{wanted.script} {wanted.blind}: with {wanted.blind} Python ignores what starts the guard, "
             "so it would run unguarded; leave the option out"
         )
+
+
+def name_of(given: str) -> str:
+    """The run's name: the one that was given, if it is in the form of our own, or a new one."""
+    if given and (len(given) != LENGTH or not set(given) <= set(ALPHABET)):
+        raise UsageError(f"--run {given}: a run's name is {LENGTH} digits and capital letters without I, L, O and U")
+    return given or new_run()
 
 
 def new_run() -> str:

@@ -41,6 +41,9 @@ SWEEP_EVERY = 1_000_000_000
 
 SECOND = 1_000_000_000
 
+#: Limits told of at once, from how many percent on, and characters of the key, which the guest may have chosen.
+MAX_FILLS, HALF, MAX_SHOWN = 16, 50, 100
+
 OK, DELAY = "ok", "delay"
 
 #: From mild to strict: of several limits, the strictest answer holds.
@@ -74,11 +77,15 @@ PER: dict[str, Callable[[Request, str, int], object]] = {
 
 
 class Meter:
-    """What was let through so far, under each limit and key."""
+    """What was let through so far, under each limit and key.
 
-    __slots__ = ("clock", "counted", "next_sweep", "until")
+    fullest: of each limit that was charged since `fills` was asked, the key that was nearest to it: one entry a limit.
+    """
+
+    __slots__ = ("clock", "counted", "fullest", "next_sweep", "until")
 
     def __init__(self) -> None:
+        self.fullest: dict[Limit, tuple[int, Key]] = {}  # limit -> (level, key)
         self.until: dict[Key, int] = {}  # key -> nanoseconds at which its bucket is empty again
         self.counted: dict[Key, int] = {}  # key -> acts, where the window is the whole run
         self.clock = 0
@@ -133,9 +140,27 @@ class Meter:
     def count(self, limit: Limit, key: Key) -> None:
         """Put one act on the key."""
         if limit.window <= 0:
-            self.counted[key] = self.counted.get(key, 0) + 1
+            level = self.counted[key] = self.counted.get(key, 0) + 1
         else:
-            self.until[key] = max(self.until.get(key, 0), self.clock) + interval(limit)
+            until = self.until[key] = max(self.until.get(key, 0), self.clock) + interval(limit)
+            level = until - self.clock
+        full = self.fullest.get(limit)
+        if full is None or level > full[0]:
+            self.fullest[limit] = level, key
+
+    def fills(self) -> list[Fill]:
+        """Of each limit charged since this was asked last, how full it was at its fullest.
+
+        Returns the fullest first, of those that were at least half full, at most `MAX_FILLS`.
+        """
+        found = [
+            Fill(used(limit, level), rule, limit, str(key)[:MAX_SHOWN])
+            for limit, (level, (rule, place, key)) in self.fullest.items()
+        ]
+        self.fullest = {}
+        found = [fill for fill in found if fill.percent >= HALF]
+        found.sort(key=emptiness)
+        return found[:MAX_FILLS]
 
     def has_room(self, key: Key) -> bool:
         """Whether the key is in the table or fits in."""
@@ -150,6 +175,40 @@ class Meter:
     def size(self) -> int:
         """How many keys are held."""
         return len(self.until) + len(self.counted)
+
+
+class Fill:
+    """How full one limit was, for the key that was nearest to it.
+
+    percent: of the allowance in use, rounded down: 100 is exactly where the next act is over it.
+    """
+
+    __slots__ = ("key", "limit", "percent", "rule")
+
+    def __init__(self, used: int, rule: int, limit: Limit, key: str) -> None:
+        self.percent = used * 100 // size_of(limit)
+        self.rule = rule
+        self.limit = limit
+        self.key = key
+
+
+def emptiness(fill: Fill) -> int:
+    """What fills are sorted by."""
+    return -fill.percent
+
+
+def size_of(limit: Limit) -> int:
+    """How many acts an unused allowance lets through at once, at least one."""
+    return max(limit.burst if limit.window > 0 else limit.amount, 1)
+
+
+def used(limit: Limit, level: int) -> int:
+    """How many of them are gone at this level of a key: a count, or the nanoseconds until its bucket is empty."""
+    if limit.window <= 0:
+        return level
+    size, each = size_of(limit), interval(limit)
+    # Delayed acts are put on the key too, so more may be on it than there is room for.
+    return size - max(0, each * size - level) // each
 
 
 def key_of(limit: Limit, request: Request, session: str, pid: int) -> object:

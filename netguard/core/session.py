@@ -42,6 +42,7 @@ from .request import Request
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .commands import Asker, Command
+    from .limits import Fill
     from .process import Process
 
 #: What a denial is called that no rule of the user's made.
@@ -56,6 +57,10 @@ TAMPERS_A_SECOND = 100
 
 #: Rules in one count line, and answers in one result line, so that each stays a line.
 COUNTS_A_LINE, ANSWERS_A_LINE = 256, 64
+
+#: With more rules than these on it, a count line has no room for limits as well: on a pipe it has 4 KB, and what is cut
+#: there must not be a count.
+COUNTS_BESIDE_LIMITS = 16
 
 #: The look-up functions a guest may name, and the event each is known by.
 LOOKUPS = {
@@ -229,18 +234,32 @@ class Session:
         return [Record(line), Say(line)] if self.tampers <= TAMPERS_A_SECOND else []
 
     def tick(self) -> list[Command]:
-        """Once a second: what was let through in silence, by rule; and what was too much to be told."""
+        """Once a second: what was let through in silence, how full limits were, and what was too much to be told."""
         items = sorted(self.counts.items())
         self.counts = {}
-        found: list[Command] = [
-            Record({"kind": "count", "counts": dict(items[at : at + COUNTS_A_LINE])})
+        lines: list[Line] = [
+            {"kind": "count", "counts": dict(items[at : at + COUNTS_A_LINE])}
             for at in range(0, len(items), COUNTS_A_LINE)
         ]
+        limits = [self.limit_line(fill) for fill in self.meter.fills()]
+        if limits and (not lines or len(items) > COUNTS_BESIDE_LIMITS):
+            lines.append({"kind": "count", "counts": {}})
+        if limits:
+            lines[-1]["limits"] = limits
+        found: list[Command] = [Record(line) for line in lines]
         if self.tampers > TAMPERS_A_SECOND:
             why = f"left out: {self.tampers - TAMPERS_A_SECOND} tamper lines of the last second"
             found.append(Record({"kind": "tamper", "event": "channel.flood", "why": why}))
         self.tampers = 0
         return found
+
+    def limit_line(self, fill: Fill) -> Line:
+        """How full a limit was, as it stands on the trail."""
+        line: Line = {"rule": self.policy.rules[fill.rule].name, "limit": fill.limit.text}
+        if fill.key:
+            line["key"] = fill.key
+        line["fill"] = fill.percent / 100
+        return line
 
     # Outcomes
 

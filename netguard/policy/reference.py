@@ -57,7 +57,8 @@ LIMITS = """\
 A rate is a number, a slash and a unit: {units}; `500/run` counts over the whole run.
 One mapping may count both; a list of mappings sets several. The one too many is denied, logged or delayed, as `over`
 says; it never goes on to the next rule. `per` is
-{per} or `tag:NAME`.
+{per} or `tag:NAME`. The trail says once a second which limits are at
+least half full ([`limits`](trail.md#other-keys)).
 """
 
 TESTS = """\

@@ -27,7 +27,7 @@ KEYS = (
     "netguard", "python", "platform", "mode", "wall", "hooks", "http_view", "trail", "policy", "default", "told",
     "command",
     "errno", "status", "ms", "ttfb_ms", "bytes_out", "bytes_in", "exit", "signal", "reason",
-    "torn", "size", "root", "epoch", "lines", "decisions", "counts", "cut",
+    "torn", "size", "root", "epoch", "lines", "decisions", "counts", "limits", "cut",
 )  # fmt: skip
 
 #: The keys inside each object.
@@ -42,6 +42,7 @@ OBJECTS: dict[str, tuple[str, ...]] = {
     "proc": ("pid", "tid", "ppid", "uid", "user", "exe", "argv", "cwd"),
     "code": ("file", "line", "func", "module", "package", "via"),
     "findings": ("id", "severity", "why", "attack"),
+    "limits": ("rule", "limit", "key", "fill"),
 }
 
 #: What every decision has, and what it may have.
@@ -68,7 +69,7 @@ KINDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("event", "why", "errno", "status", "ms", "ttfb_ms", "bytes_out", "bytes_in", "exit", "signal", "reason",
          "dns", "dst"),
     ),
-    "count": (("counts",), ("tags",)),
+    "count": (("counts",), ("tags", "limits")),
     "alert": (("findings",), ("of", "why", *AROUND[:-1])),
     "tamper": (("event", "why"), ("layers", "torn", *AROUND)),
     "policy": (("policy",), ("why", "default")),

@@ -189,6 +189,7 @@ class Alone:
         self.turn = Turn(turn.base)
         turn.close()
         self.session.counts, self.session.decisions, self.owed = {}, 0, []
+        self.session.meter.fullest = {}
         self.sealed = False
         return self.turn
 

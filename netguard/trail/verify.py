@@ -273,7 +273,7 @@ def forked_from(record: dict[str, object]) -> str:
     return name if is_name(name) else ""
 
 
-def lines_of(path: str) -> Iterator[bytes]:
+def lines_of(path: str | int) -> Iterator[bytes]:
     """The lines of a file with their line feeds. Of an over-long one the first MAX_LINE bytes, so memory is bounded."""
     with open(path, "rb") as file:
         while raw := file.readline(line.MAX_LINE):

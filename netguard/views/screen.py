@@ -7,6 +7,7 @@ import sys
 import time
 
 from netguard.views.denial import Repeats, denial_line, key_of
+from netguard.views.rhythm import Rhythm
 from netguard.views.subject import ALARMS
 from netguard.views.summary import Tally
 
@@ -33,10 +34,11 @@ class Screen:
         self.trail = trail
         # None where standard error is closed: what is said then goes nowhere.
         self.encoding = getattr(sys.stderr, "encoding", None) or "ascii"
-        self.utf8 = self.encoding.lower().replace("-", "") == "utf8"
-        self.colour = os.isatty(2) and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
+        self.utf8 = is_utf8(self.encoding)
+        self.colour = coloured(2)
         self.alarms = 0
         self.tally = Tally(dry_run)
+        self.rhythm = Rhythm(time.monotonic_ns())
         self.repeats = Repeats(utf8=self.utf8)
         self.note = ""  # a line below the summary
 
@@ -52,6 +54,7 @@ class Screen:
     def seen(self, line: Line) -> None:
         """Counts a line that is on the trail."""
         self.tally.add(line)
+        self.rhythm.add(line, time.monotonic_ns())
 
     def say(self, line: Line) -> None:
         """Tells of an alarm, or of a denial unless it is the same as one a moment ago."""
@@ -82,7 +85,9 @@ class Screen:
             self.tell(text)
         if self.quiet:
             return
-        text = self.tally.render(width(), self.colour, trail=self.trail, utf8=self.utf8)
+        text = self.tally.render(
+            width(), self.colour, trail=self.trail, utf8=self.utf8, rhythm=self.rhythm, now=time.monotonic_ns()
+        )
         if self.note:
             text += self.note + "\n"
         if self.audit and self.tally.groups:
@@ -92,12 +97,22 @@ class Screen:
         self.tell(text.rstrip("\n"))
 
 
-def width() -> int:
-    """Columns as COLUMNS says, else of the terminal behind standard error, 80 where there is none."""
+def is_utf8(encoding: str | None) -> bool:
+    """Whether a stream of this encoding can carry any character."""
+    return (encoding or "").lower().replace("-", "") == "utf8"
+
+
+def coloured(fd: int) -> bool:
+    """Whether colours are wanted where this descriptor leads to."""
+    return os.isatty(fd) and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
+
+
+def width(fd: int = 2) -> int:
+    """Columns as COLUMNS says, else of the terminal behind this descriptor, 80 where there is none."""
     said = os.environ.get("COLUMNS", "")
     if said.isascii() and said.isdigit() and 0 < int(said) < 10_000:
         return int(said)
     try:
-        return os.get_terminal_size(2).columns or 80
+        return os.get_terminal_size(fd).columns or 80
     except OSError:
         return 80

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from netguard.core.address import canonical_host, format_ip, parse_ip, special
 from netguard.core.reach import is_localhost, shielded
-from netguard.policy.target import BadTarget, parse_target
+from netguard.views.rule_text import is_destination, is_exact, quoted, with_port
 from netguard.views.subject import subject_text
 from netguard.views.summary import LONG, NO_RULES, Group, Tally, plural
 from netguard.views.text import plain
@@ -55,9 +55,6 @@ WHOLE = {
 OWN = (("any",), (), "to")
 #: The first port that a system chooses by itself (Linux: net.ipv4.ip_local_port_range).
 EPHEMERAL = 32_768
-
-#: What a pattern is made of, and what the trail writes in place of a byte that is no text, of a secret, of a cut.
-INEXACT = ("*", "?", "\\ud", "[redacted", "…")
 
 #: Denials named in the comment at the end.
 NAMED = 10
@@ -129,13 +126,10 @@ class Seen:
         return True
 
     def lookup(self, group: Group) -> bool:
-        """dns: a name, or an address asked for its name."""
-        name = str(group.subject[0] or "")
-        host = canonical_host(name)
-        if host is None:
-            address = parse_ip(name)
-            return address is not None and self.put((("dns",), (), "to"), format_ip(address))
-        if not is_destination(host):
+        """dns: a name. An address asked for its name is no rule's to grant: it would let any name out to be looked up,
+        since one of them might lead there."""
+        host = canonical_host(str(group.subject[0] or ""))
+        if host is None or not is_destination(host):
             return False
         self.learn(host, group)
         self.names[host] = None
@@ -226,29 +220,10 @@ def is_loopback(address: tuple[int, int]) -> bool:
 
 
 def exact(group: Group) -> bool:
-    """Can its subject be said in a rule, and nothing else with it? A program called `*` would become a pattern that
-    allows every program; a text that was cut names another thing."""
+    """Can its subject be said in a rule, and nothing else with it? A text that was cut names another thing."""
     subject = group.subject[:1] if group.kind == "exec" else group.subject
     texts = [part for part in subject if isinstance(part, str)]
-    return not any(
-        len(text) >= LONG or not text.isprintable() or any(sign in text for sign in INEXACT) for text in texts
-    )
-
-
-def is_destination(text: str) -> bool:
-    """Will the loader take it as a destination? It refuses more than what is no name, such as `host.123`."""
-    try:
-        parse_target(text)
-    except BadTarget:
-        return False
-    return True
-
-
-def with_port(name: str, port: object) -> str:
-    """`name:443`, `[2001:db8::1]:443`, or the name alone where there is no port."""
-    if type(port) is not int or not 0 <= port <= 65535:
-        return name
-    return f"[{name}]:{port}" if ":" in name else f"{name}:{port}"
+    return is_exact(*texts) and not any(len(text) >= LONG for text in texts)
 
 
 def rule(shape: Shape, values: list[str]) -> list[str]:
@@ -265,21 +240,6 @@ def rule(shape: Shape, values: list[str]) -> list[str]:
     lines.append(f"  - allow: [{', '.join(kinds)}]\n")
     lines += [f"    {flag}\n" for flag in flags]
     return [*lines, f"    {key}:\n", *(f"      - {quoted(value)}\n" for value in values)]
-
-
-def quoted(text: str) -> str:
-    """A YAML double-quoted scalar in ASCII: JSON's, but with one escape for each character past U+FFFF, because YAML
-    would read JSON's two as two."""
-    return '"' + "".join(PLAIN.get(char) or escape(char) for char in text) + '"'
-
-
-PLAIN = {chr(code): chr(code) for code in range(0x20, 0x7F)} | {'"': '\\"', "\\": "\\\\"}
-
-
-def escape(char: str) -> str:
-    """One character as YAML 1.2 section 5.7 escapes it."""
-    code = ord(char)
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def whole(groups: list[Group]) -> list[str]:

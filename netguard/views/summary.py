@@ -14,6 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from netguard.views.rhythm import Rhythm
     from netguard.views.subject import Record
 
 #: Destinations kept for each (verdict, kind); the next ones are counted together. A flood of look-ups fills the room
@@ -27,6 +28,8 @@ LOOKUPS = 1_024
 MOST = 2**63
 #: Rows shown. Denials go first and may not take the last rows from the rest: noise must bury nothing.
 ROWS, ROWS_FOR_THE_REST, ROWS_OF_COUNTS = 20, 8, 8
+#: From which share on a limit is worth a word at the end, and how many of them.
+NEARLY, LIMITS = 0.8, 5
 
 OTHERS = "(others)"
 
@@ -62,12 +65,13 @@ if TYPE_CHECKING:
 class Group:
     """All records of one (kind, verdict, rule, subject): how many, and what the first of them said.
 
+    sent, received: bytes, where something has counted them; whoever reads results adds them.
     own: each of them was about a socket that the run itself listens on, as the kernel says.
     uncovered: one of them started a program that is told to be without the guard, or brings code of its own before it.
     """
 
-    __slots__ = ("addresses", "argv", "code", "count", "kind", "own", "rule", "subject", "uncovered", "verdict",
-                 "would")  # fmt: skip
+    __slots__ = ("addresses", "argv", "code", "count", "kind", "own", "received", "rule", "sent", "subject",
+                 "uncovered", "verdict", "would")  # fmt: skip
 
     def __init__(self, key: Key, record: Record) -> None:
         self.kind = str(key[0])
@@ -75,7 +79,7 @@ class Group:
         self.would = key[2] == "deny"
         self.rule = str(key[3] or "")
         self.subject = key[4:]
-        self.count = 0
+        self.count = self.sent = self.received = 0
         place, function = code_parts(record)
         self.code = place[-LONG:], function[:LONG]
         self.own = self.kind in NETWORK
@@ -125,11 +129,12 @@ class Tally:
     dry_run:  nothing is denied; also learnt from records that say what they would have been.
     blind:    the program that was run is no Python, so nothing of its own was seen.
     outside:  programs that were started without the guard, by why.
+    limits:   by rule and limit, how full it was at its fullest, and for whom.
     """
 
     __slots__ = (
-        "alerts", "alerts_more", "blind", "counted", "dry_run", "groups", "lookups", "others", "outside", "rooms",
-        "unreadable",
+        "alerts", "alerts_more", "blind", "counted", "dry_run", "groups", "limits", "lookups", "others", "outside",
+        "rooms", "unreadable",
     )  # fmt: skip
 
     def __init__(self, dry_run: bool = False) -> None:
@@ -139,20 +144,22 @@ class Tally:
         self.lookups: dict[object, Group] = {}
         self.counted: dict[tuple[str, str], int] = {}
         self.outside: dict[str, int] = {}
+        self.limits: dict[tuple[str, str], tuple[float, str]] = {}
         self.alerts: list[str] = []
         self.alerts_more = 0
         self.unreadable = 0
         self.dry_run = dry_run
         self.blind = False
 
-    def add(self, record: Record) -> None:
-        """One record more. Total: what cannot be read as a record is counted as such."""
+    def add(self, record: Record) -> Group | None:
+        """One record more; returns the group of a decision. Total: what cannot be read as a record is counted."""
+        group = None
         try:
             kind = record["kind"]
             subject = SUBJECTS.get(kind)
             if subject is None:
                 self.note(kind, record)
-                return
+                return None
             key = (kind, record["verdict"], record.get("would"), record.get("rule"), *subject(record))
             group = self.groups.get(key)
             if group is None:
@@ -170,6 +177,7 @@ class Tally:
                     group.learn(address)
         except (KeyError, TypeError, AttributeError, ValueError, OverflowError):
             self.unreadable += 1
+        return group
 
     def open(self, key: Key, record: Record) -> Group:
         """The group of a key that was not met before, or that is too long or too late to be kept whole."""
@@ -218,6 +226,8 @@ class Tally:
             counts = record["counts"] if "counts" in record else {record["rule"]: record["n"]}
             for rule, count in counts.items():
                 self.count(word, str(rule)[:LONG], int(count))
+            for limit in record.get("limits") or ():
+                self.used(limit)
         elif kind == "coverage":
             self.blind = self.blind or str(record.get("hooks")).startswith("off")
         elif kind in ALARMS:
@@ -227,6 +237,15 @@ class Tally:
         """Acts that left no line of their own."""
         key = (word, rule if len(self.counted) < RULES or (word, rule) in self.counted else OTHERS)
         self.counted[key] = self.counted.get(key, 0) + min(MOST, max(0, count))
+
+    def used(self, limit: Record) -> None:
+        """How full a limit was: the fullest of it is kept."""
+        fill = limit["fill"]
+        key = str(limit["rule"])[:LONG], str(limit["limit"])[:LONG]
+        if not (NEARLY <= fill <= 1.0) or (len(self.limits) >= RULES and key not in self.limits):
+            return
+        if fill > self.limits.get(key, (0.0, ""))[0]:
+            self.limits[key] = fill, str(limit.get("key", ""))[:LONG]
 
     def alarm(self, record: Record) -> None:
         """A line that stands above everything else; the first few of them, and how many more."""
@@ -239,21 +258,29 @@ class Tally:
         """All groups, those of the overflow behind."""
         return [*self.groups.values(), *self.others.values()]
 
-    def render(self, width: int, colour: bool, *, trail: str = "", utf8: bool = True) -> str:
+    def render(
+        self, width: int, colour: bool, *, trail: str = "", utf8: bool = True,
+        rhythm: Rhythm | None = None, now: int = 0,
+    ) -> str:  # fmt: skip
         """The summary, lines ended by LF.
 
         width:  columns of the terminal; under 40 is taken for 40.
         colour: paint it (the caller knows whether the stream is a terminal and NO_COLOR is unset).
         trail:  path of the trail, for the last line.
         utf8:   False: the stream's encoding is not UTF-8, so stay with ASCII.
+        rhythm: when it all happened, until `now`.
         """
         table = Table(max(40, width), colour, utf8)
         for alarm in self.alerts:
             table.cut_line(f"netguard: {alarm}", BOLD + RED)
         if self.alerts_more:
             table.line(f"netguard: {self.alerts_more:,} more tamper and alert lines are in the trail", BOLD + RED)
-        table.rows(self.sections())
+        table.rows(self.sections(), self.decisions())
         table.line(f"netguard: {self.totals()}", BOLD)
+        if rhythm is not None:
+            rhythm.draw(table, now)
+        for text in self.nearly():
+            table.cut_line(text, YELLOW)
         if self.outside:
             whys = sorted(self.outside.items(), key=lambda item: (-item[1], item[0]))
             text = ", ".join([f"{count:,} {plain(why, utf8=utf8)}" for why, count in whys])
@@ -282,6 +309,20 @@ class Tally:
             folded(rest, ROWS - min(len(denied), room)),
             (counts, f"{plural(more, 'more rule')} with acts that left no line" if more > 0 else ""),
         ]
+
+    def nearly(self) -> list[str]:
+        """The limits that were nearly used up, or wholly: raw, the fullest first, and how many more there were."""
+        full = sorted(self.limits.items(), key=lambda item: -item[1][0])
+        lines = [
+            f"limit {'used up' if fill == 1.0 else f'{fill:.0%} used'}: {limit}, rule {rule}{key and f', for {key}'}"
+            for (rule, limit), (fill, key) in full[:LIMITS]
+        ]
+        more = len(full) - LIMITS
+        return [*lines, f"and {plural(more, 'more limit')} nearly used up"] if more > 0 else lines
+
+    def decisions(self) -> int:
+        """All of them, those without a line too."""
+        return sum([group.count for group in self.every()]) + sum(self.counted.values())
 
     def totals(self) -> str:
         """`12 decisions: 8 logged, 3 denied, 1 allowed silently`"""

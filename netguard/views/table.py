@@ -1,8 +1,9 @@
 """Rows that fit a terminal: columns shrink, then drop; guest text is made plain here, once, as it becomes a cell.
 
-How the width is shared. Verdict, kind and count are short and always whole. The other three begin with the least that
-says anything (for the code line: file and line), and what is left of the terminal is handed out in the order of `MORE`.
-A function's name is shown whole or not at all, so its column asks for no more than the longest that fits.
+How the width is shared. Verdict, kind and count are short and always whole. Destination, rule and code line begin with
+the least that says anything (for the code line: file and line), and what is left of the terminal is handed out in the
+order of `MORE`. A function's name is shown whole or not at all, so its column asks for no more than the longest that
+fits. Bars take what nobody needs; only a wide terminal has them before the ends of long commands.
 """
 
 from __future__ import annotations
@@ -16,19 +17,23 @@ if TYPE_CHECKING:
 RED, GREEN, YELLOW, BOLD, DIM, OFF = "\x1b[31m", "\x1b[32m", "\x1b[33m", "\x1b[1m", "\x1b[2m", "\x1b[0m"
 
 #: Column names, over the row's own order.
-HEAD = ("verdict", "kind", "destination", "count", "rule", "asked by")
-DESTINATION, COUNT, RULE, CODE = 2, 3, 4, 5
+HEAD = ("verdict", "kind", "destination", "count", "share", "rule", "asked by")
+DESTINATION, COUNT, SHARE, RULE, CODE = 2, 3, 4, 5, 6
 #: The least of each column that may be cut.
 LEAST = {DESTINATION: 20, RULE: 10, CODE: 12}
 #: What file and line may ask for where they are too long to be shown whole.
 PLACE = 18
 #: Who gets the rest, in this order, and up to how many columns; None: all it can use. A destination first asks for what
 #: the network's rows need, because a name or an address that is cut says less than a command that is.
-MORE = ((RULE, 16), (CODE, 20), (DESTINATION, 32), (RULE, 32), (CODE, 44), (DESTINATION, None))
+MORE = ((RULE, 16), (CODE, 20), (DESTINATION, 32), (RULE, 32), (CODE, 44), (SHARE, None), (DESTINATION, None))
 #: On a terminal too narrow for the least and so many columns more, these go, in this order: where the code line would
 #: have both its neighbours cut, it is worth less than they are.
 DROP = ((CODE, 6), (RULE, 0))
 GAP = 2
+#: Columns of a row's bar, and of a terminal that is wide enough for bars before all else is whole.
+BAR, WIDE = 10, 100
+#: A column in eighths, from the left. ASCII has whole ones, and a sign for less than half of one.
+EIGHTHS, WHOLE_ASCII, LESS_ASCII = "▏▎▍▌▋▊▉█", "#", "."
 
 
 class Row:
@@ -66,7 +71,7 @@ class Row:
     def cells(self) -> tuple[str, ...]:
         """Raw text of each column, in the order of HEAD."""
         code = " ".join(part for part in self.code if part)
-        return self.verdict, self.kind, self.text + self.extra, f"{self.count:,}", self.rule, code
+        return self.verdict, self.kind, self.text + self.extra, f"{self.count:,}", "", self.rule, code
 
 
 class Table:
@@ -77,6 +82,7 @@ class Table:
         self.colour = colour
         self.utf8 = utf8
         self.lines: list[str] = []
+        self.whole = 0
 
     def line(self, text: str, ink: str = "") -> None:
         """One line of our own words, or of words that are plain already."""
@@ -90,10 +96,16 @@ class Table:
         """The text in a colour, if colours are wanted."""
         return f"{ink}{text}{OFF}" if self.colour and ink else text
 
-    def rows(self, sections: Iterable[tuple[list[Row], str]]) -> None:
-        """Sections below one head, each with the line that says what was folded away (or "")."""
+    def rows(self, sections: Iterable[tuple[list[Row], str]], whole: int = 0) -> None:
+        """Sections below one head, each with the line that says what was folded away (or "").
+
+        whole: how many decisions a full bar stands for; 0: no bars.
+        """
         sections = list(sections)
-        widths = self.widths([row for rows, _ in sections for row in rows])
+        all_rows = [row for rows, _ in sections for row in rows]
+        # Bars that are all alike say nothing.
+        self.whole = whole if len({row.count for row in all_rows}) > 1 else 0
+        widths = self.widths(all_rows)
         if not widths:
             return
         head = [self.cell(name, width) for name, width in zip(HEAD, widths, strict=True) if width]
@@ -116,9 +128,11 @@ class Table:
                 text = self.cell(text if self.fits(text, width) else row.code[0], width, True)  # the line is at the end
             elif column == COUNT:
                 text = text.rjust(width)
+            elif column == SHARE:
+                text = bar(row.count, self.whole, width, self.utf8).ljust(width)
             else:
                 text = self.cell(text, width)
-            cells.append(self.paint(text, row.ink) if column == 0 else text)
+            cells.append(self.paint(text, row.ink) if column in (0, SHARE) else text)
         self.lines.append((" " * GAP).join(cells).rstrip(" ") + "\n")
 
     def columns(self, text: str) -> int:
@@ -141,6 +155,7 @@ class Table:
         cells = [[self.columns(text) for text in row.cells()] for row in rows]
         wanted = [max(column) for column in zip([len(name) for name in HEAD], *cells, strict=True)]
         widths = [min(width, LEAST.get(column, width)) for column, width in enumerate(wanted)]
+        widths[SHARE] = 0
         for column, spare in DROP:
             if total(widths) + spare > self.width:
                 widths[column] = 0
@@ -151,7 +166,9 @@ class Table:
         }
         for column, most in MORE:
             room = widths[column] + max(0, self.width - total(widths))
-            if most is None:
+            if column == SHARE:
+                widths[column] = BAR if self.has_bars(widths, wanted, cells, rows) else 0
+            elif most is None:
                 widths[column] = min(room, wanted[column])
             elif widths[column]:
                 wish = best(wishes[column], min(most, room), whole=column == CODE)
@@ -159,6 +176,26 @@ class Table:
         # What is too wide even now has only the destination left to give.
         widths[DESTINATION] -= max(0, total(widths) - self.width)
         return widths
+
+
+    def has_bars(self, widths: list[int], wanted: list[int], cells: list[list[int]], rows: list[Row]) -> bool:
+        """Whether there is room for bars beside all that is wanted; if it is wide, but for the ends of commands."""
+        need = [max(pair) for pair in zip(widths, wanted, strict=True)]
+        if self.width >= WIDE:
+            named = [cell[DESTINATION] for cell, row in zip(cells, rows, strict=True) if row.tail]
+            need = [*widths]
+            need[DESTINATION] = max([widths[DESTINATION], *named])
+        need[SHARE] = BAR
+        return self.whole > 0 and total(need) <= self.width
+
+
+def bar(count: int, whole: int, width: int, utf8: bool) -> str:
+    """A row's share of the whole, linear. What is more than nothing shows."""
+    eighths = max(1, min(count, whole) * width * 8 // whole)
+    full, part = divmod(eighths, 8)
+    if utf8:
+        return EIGHTHS[7] * full + (EIGHTHS[part - 1] if part else "")
+    return WHOLE_ASCII * (full + (part >= 4)) or LESS_ASCII
 
 
 def total(widths: list[int]) -> int:

@@ -103,3 +103,41 @@ def cut(pieces: list[tuple[str, int]], width: int, tail: bool, utf8: bool) -> st
 def columns_of(text: str) -> int:
     """Columns that text which already went through `plain` takes on a terminal."""
     return len(text) if text.isascii() else sum(columns for _, columns in split(text, True))
+
+
+def wrap(text: object, width: int, *, utf8: bool = True) -> list[str]:
+    """Text as lines of at most `width` columns, at least ten, broken at spaces where there are any. Nothing is cut.
+
+    Returns at least one line. No line begins or ends with what a break fell upon, and no escape is broken in two.
+    """
+    lines: list[str] = []
+    line: list[tuple[str, int]] = []
+    used = 0
+    for piece in letters(split(text if type(text) is str else str(text), utf8)):
+        while line and used + piece[1] > width:
+            head, line = (line, []) if piece[0] == " " else broken(line)
+            lines.append("".join(each for each, _ in head).rstrip(" "))
+            used = sum(columns for _, columns in line)
+        if line or not lines or piece[0] != " ":  # a break stands for the space that it fell upon
+            line.append(piece)
+            used += piece[1]
+    return [*lines, "".join(each for each, _ in line)]
+
+
+def letters(pieces: list[tuple[str, int]]) -> list[tuple[str, int]]:
+    """The pieces with each mark on its letter, so that no break comes between them."""
+    found: list[tuple[str, int]] = []
+    for piece, columns in pieces:
+        if columns:
+            found.append((piece, columns))
+        else:
+            found[-1] = found[-1][0] + piece, found[-1][1]  # `split` begins with no mark
+    return found
+
+
+def broken(line: list[tuple[str, int]]) -> tuple[list[tuple[str, int]], list[tuple[str, int]]]:
+    """A full line, and what of it goes to the next: from behind its last space, nothing where there is none."""
+    for at in range(len(line) - 1, 0, -1):
+        if line[at][0] == " ":
+            return line[:at], line[at + 1 :]
+    return line, []

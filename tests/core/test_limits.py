@@ -212,6 +212,95 @@ def test_memory_is_bounded() -> None:
     assert answers.count("ok") == meter.size() == limits.MAX_KEYS
 
 
+# Fills
+
+
+def told(meter: Meter) -> list[tuple[int, str, int]]:
+    """(rule, key, percent) of each fill."""
+    return [(fill.rule, fill.key, fill.percent) for fill in meter.fills()]
+
+
+def test_fill_is_the_part_of_the_burst_that_is_in_use() -> None:
+    meter, rule = Meter(), limited(connections(60, burst=10))
+    for count in range(1, 11):
+        assert charge(meter, rule, 0.0) == "ok"
+        assert told(meter) == ([(0, "", count * 10)] if count >= 5 else [])
+    assert charge(meter, rule, 0.0) == "deny"
+    assert told(meter) == []  # nothing was charged
+
+
+def test_fill_of_the_whole_run_is_the_part_of_the_count() -> None:
+    meter, rule = Meter(), limited(connections(4, window=0.0))
+    shares = []
+    for now in range(4):
+        charge(meter, rule, float(now))
+        shares += told(meter)
+    assert shares == [(0, "", 50), (0, "", 75), (0, "", 100)]
+    assert charge(meter, rule, 9.0) == "deny"
+
+
+def test_fill_is_the_fullest_of_the_time_and_not_what_is_left_of_it() -> None:
+    """A limit by the second is empty again when anybody looks."""
+    meter, rule = Meter(), limited(connections(10, window=1.0, burst=10))
+    for now in [5.0] * 8 + [5.9]:
+        assert charge(meter, rule, now) == "ok"
+    assert told(meter) == [(0, "", 80)]
+    charge(meter, rule, 6.0)
+    assert told(meter) == []
+
+
+def test_fill_names_the_key_that_is_nearest_to_its_limit() -> None:
+    meter, rule = Meter(), limited(connections(60, burst=10, per="process"))
+    for pid in [1] * 5 + [2] * 7 + [3] * 6:
+        charge(meter, rule, 0.0, pid=pid)
+    assert told(meter) == [(0, "2", 70)]
+
+
+def test_each_limit_of_each_rule_is_told_the_fullest_first_and_so_many() -> None:
+    meter = Meter()
+    both = limited(connections(60, burst=4), connections(3, window=0.0), index=99)
+    charge(meter, both, 0.0)
+    charge(meter, both, 0.0)
+    assert told(meter) == [(99, "", 66), (99, "", 50)]
+    for index in range(limits.MAX_FILLS + 5):
+        charge(meter, limited(connections(60, burst=1), index=index), 0.0)
+    assert told(meter) == [(index, "", 100) for index in range(limits.MAX_FILLS)]
+
+
+def test_fill_of_delayed_acts_is_no_more_than_full() -> None:
+    meter, rule = Meter(), limited(connections(60, burst=2, over="delay"))
+    assert [charge(meter, rule, 0.0) for _ in range(6)] == ["ok", "ok", "delay", "delay", "delay", "delay"]
+    assert told(meter) == [(0, "", 100)]
+
+
+def test_key_that_is_told_is_bounded() -> None:
+    meter, rule = Meter(), limited(connections(60, burst=1, per="origin"))
+    charge(meter, rule, 0.0, Request("connect", address=(4, 1), port=1, code=Code(package="p" * 9_999)))
+    assert told(meter) == [(0, "p" * limits.MAX_SHOWN, 100)]
+
+
+def test_what_is_remembered_is_one_key_a_limit() -> None:
+    meter, rule = Meter(), limited(connections(60, burst=9, per="process"))
+    for pid in range(1_000):
+        charge(meter, rule, 0.0, pid=pid)
+    assert len(meter.fullest) == 1
+
+
+@pytest.mark.property
+@given(st.integers(1, 50), st.floats(0.1, 100), st.integers(1, 20), st.lists(st.floats(0, 50), min_size=1, max_size=80))
+def test_full_is_exactly_where_the_next_is_over(amount: int, window: float, burst: int, steps: list[float]) -> None:
+    meter, rule = Meter(), limited(connections(amount, window, burst))
+    now = 0.0
+    for step in steps:
+        now += step
+        if charge(meter, rule, now) == "ok":
+            level, key = meter.fullest[rule.limits[0]]
+            meter.fullest = {}
+            used = limits.used(rule.limits[0], level)
+            assert 1 <= used <= burst
+            assert (meter.ask(rule.limits[0], key)[0] != "ok") == (used == burst)
+
+
 @pytest.mark.property
 @given(
     st.integers(1, 50),

@@ -9,7 +9,7 @@ import pytest
 from netguard.core.acts import NO_FACTS, Facts
 from netguard.core.policy import Limit
 from netguard.core.question import Malformed
-from netguard.core.session import COUNTS_A_LINE, TAMPERS_A_SECOND
+from netguard.core.session import COUNTS_A_LINE, COUNTS_BESIDE_LIMITS, TAMPERS_A_SECOND
 from tests.core.policies import policy
 from tests.playbook import (
     CODE,
@@ -148,6 +148,18 @@ def limited(over: str, counter: str = "connections", amount: int = 1) -> dict[st
     return {"limits": (Limit(counter, amount, 10.0, burst=1, over=over, text=f"{amount}/10s"),)}
 
 
+def bursts(amount: int) -> dict[str, object]:
+    return {"limits": (Limit("connections", amount, 10.0, burst=amount, text=f"{amount}/10s"),)}
+
+
+def per(word: str) -> dict[str, object]:
+    return {"limits": (Limit("connections", 1, 10.0, burst=1, per=word, text="1/10s"),)}
+
+
+def fill(share: float, limit: str = "3/10s", **key: object) -> dict[str, object]:
+    return {"rule": "rule-0", "limit": limit, **key, "fill": share}
+
+
 def test_limit_denies() -> None:
     book = Playbook(policy(("allow connect 127.0.0.1", limited("deny"))))
     book.plays(connect(book), reply("allow"))
@@ -168,6 +180,45 @@ def test_limit_delays_behind_its_record() -> None:
     book.plays(connect(book), reply("allow"))
     why = "over its limit of 1/10s: delay"
     book.plays(connect(book), connected("log", "rule-0", why), later(10.0, reply("log")))
+
+
+def test_limit_that_is_half_full_is_told_with_the_counts() -> None:
+    book = Playbook(policy(("allow connect 127.0.0.1", bursts(3))))
+    book.plays(connect(book), reply("allow"))
+    book.plays(book.session.tick(), note("count", counts={"rule-0": 1}))
+    book.plays(connect(book), reply("allow"))
+    book.plays(book.session.tick(), note("count", counts={"rule-0": 1}, limits=[fill(0.66)]))
+    book.plays(connect(book), reply("allow"))
+    book.plays(book.session.tick(), note("count", counts={"rule-0": 1}, limits=[fill(1.0)]))
+    why = "over its limit of 3/10s"
+    book.plays(connect(book), connected("deny", "rule-0", why), SAY, reply("deny", "rule-0", why))
+    book.plays(book.session.tick())
+
+
+def test_limit_of_a_rule_that_logs_is_told_on_a_line_without_counts() -> None:
+    book = Playbook(policy(("log connect 127.0.0.1", limited("deny"))))
+    book.plays(connect(book), connected("log", "rule-0", RULE), reply("log"))
+    book.plays(book.session.tick(), note("count", counts={}, limits=[fill(1.0, "1/10s")]))
+
+
+def test_limits_have_a_line_of_their_own_beside_many_counts() -> None:
+    """On a pipe a line has 4 KB, and what is cut there must not be a count."""
+    rules = COUNTS_BESIDE_LIMITS + 1
+    silent = [f"allow connect 127.0.0.1:{1000 + number}" for number in range(rules - 1)]
+    book = Playbook(policy(("allow connect 127.0.0.1:999", limited("deny")), *silent))
+    for number in range(rules):
+        connect(book, port=str(999 + number))
+    counts = {f"rule-{number}": 1 for number in range(rules)}
+    book.plays(
+        book.session.tick(), note("count", counts=counts), note("count", counts={}, limits=[fill(1.0, "1/10s")])
+    )
+
+
+def test_limit_names_whom_it_is_counted_for() -> None:
+    book = Playbook(policy(("allow connect 127.0.0.1", per("destination"))))
+    connect(book, port="8080")
+    key = {"key": "127.0.0.1:8080"}
+    book.plays(book.session.tick(), note("count", counts={"rule-0": 1}, limits=[fill(1.0, "1/10s", **key)]))
 
 
 def test_limit_delays_a_look_up() -> None:

