@@ -13,6 +13,7 @@ import os
 import shutil
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -21,7 +22,12 @@ from rich.console import Console
 from rich.terminal_theme import TerminalTheme
 from rich.text import Text
 
+from netguard.views.board import Look
 from netguard.views.denial import denial_line
+from netguard.views.keys import State
+from netguard.views.live import as_text
+from netguard.views.pages import screen
+from netguard.views.picture import Picture
 from netguard.views.summary import Tally
 
 PICTURES = Path(__file__).parent / "pictures"
@@ -30,6 +36,8 @@ DEMO = Path(__file__).parent.parent / "examples" / "agent" / "demo.py"
 
 #: Columns of the terminal: a picture that is wider gets letters too small to read beside text.
 WIDTH = 96
+#: Rows of the live view.
+HEIGHT = 24
 
 #: The last line of a run's summary, as `netguard run` says it.
 WALL = "wall: off, this version has none; what native code and other programs do is not seen"
@@ -100,8 +108,21 @@ def summary() -> Console:
     return shown
 
 
+def live() -> Console:
+    """The same run in the live view, while it is still going on."""
+    seen = Picture()
+    lines = [line for line in records() if line["kind"] not in ("count", "close")]
+    for line in lines:
+        seen.add(line)
+    now = datetime.fromisoformat(lines[-1]["ts"].replace("Z", "+00:00")).timestamp()
+    shown = terminal()
+    for row in screen(seen.snapshot(now), State(), Look(WIDTH, HEIGHT)):
+        shown.print(as_text(row), no_wrap=True, overflow="crop")
+    return shown
+
+
 #: name of the picture -> its title and what draws it
-DRAWN = {"summary": ("an agent's run under its rules", summary)}
+DRAWN = {"summary": ("an agent's run under its rules", summary), "live": ("netguard watch", live)}
 
 
 def picture(name: str) -> str:

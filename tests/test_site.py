@@ -21,8 +21,7 @@ from tests.support.pages import DOCS, ROOT, fences, free_port, play_page
 
 
 def pictures() -> dict[str, Any]:
-    """What `make_pictures.py` defines; it needs what `make docs` installs."""
-    pytest.importorskip("rich", reason="rich is not installed: `make docs` installs it")
+    """What `make_pictures.py` defines."""
     return runpy.run_path(str(DOCS / "make_pictures.py"))
 
 
