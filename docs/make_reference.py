@@ -120,8 +120,8 @@ In a shell whose variables ask for a guard, `netguard` itself starts guarded, or
 On a terminal it is [a screen with keys](../how-to/watch-a-run.md#keys). Where standard output is none, or with
 `TERM=dumb`, it prints one line for each event, and ends when each run in the trail is closed or the stream has ended.
 
-The word is a file, a folder with a `trail.jsonl` in it, or a run's name or the beginning of it. A file that is not there
-yet is waited for. `-` is standard input.
+The word is a file, a folder with a `trail.jsonl` in it, or a run's name or the beginning of it. A file that is not
+there yet is waited for. `-` is standard input.
 
 Ends with 0, also when you leave before the run has ended; with 2 for a trail that is not there or cannot be read; with
 130 after Ctrl-C.
