@@ -87,7 +87,7 @@ def share(height: int, *, findings: int, limits: int, destinations: int) -> Rows
     Events get what the others leave, at least a line; the parts that explain go first where there is little room.
     """
     title, footer = 1, int(height >= 4)
-    coverage, totals, rate = int(height >= 8), int(height >= 12), int(height >= 10)
+    coverage, totals, rate = int(height >= 8), int(height >= 11), int(height >= 10)
     left = height - title - footer - coverage - totals - rate
     found = part(findings, left // 4) if left >= 4 else 0
     edge = part(limits, left // 5) if left >= 8 else 0
