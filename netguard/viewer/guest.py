@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
+#: "The terminal sends a signal": _IOW('T', 0x36, int) of <asm-generic/ioctls.h>, which Python has no name for.
+TIOCSIG = 0x40045436
+
 #: Bytes that one `read` takes at most. The kernel holds 4 KB of a pty; the rest waits in the guest, whose writes wait.
 PIECE = 1 << 16
 
@@ -53,17 +56,15 @@ class Child:
         """Its terminal has another size."""
         fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
-    def key(self, which: int, signum: int) -> None:
-        """A key that sends a signal: as its terminal does, to whoever is in front there.
+    def key(self, signum: int) -> None:
+        """What Ctrl-C (SIGINT) or Ctrl-\\ (SIGQUIT) sends: the signal, by its terminal, to whoever is in front there.
 
-        which: its place in the terminal's table of keys. A guest that has turned these keys off reads nothing that is
-        typed, so it gets the signal all the same.
+        Not as a key: a guest may have turned that off, or filled what is waiting to be read, and could not be ended.
         """
-        mode = termios.tcgetattr(self.master)
-        if mode[3] & termios.ISIG:
-            os.write(self.master, mode[6][which])
-        else:
-            self.send(signum)
+        try:
+            fcntl.ioctl(self.master, TIOCSIG, signum)
+        except OSError:
+            self.send(signum)  # a system with another number for it
 
     def send(self, signum: int) -> None:
         """A signal to the supervisor, which passes it on as one that was sent to `netguard run`."""
@@ -90,10 +91,7 @@ class Child:
     def wait(self) -> None:
         """Waits for its end."""
         while self.status is None:
-            try:
-                _, status = os.waitpid(self.pid, 0)
-            except InterruptedError:
-                continue
+            _, status = os.waitpid(self.pid, 0)
             self.status = 128 + os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
 
 

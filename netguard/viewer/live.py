@@ -14,6 +14,7 @@ import termios
 import time
 
 from netguard.errors import UsageError
+from netguard.supervisor.shield import hide
 from netguard.viewer import guest
 from netguard.viewer.below import Block
 from netguard.viewer.interactive import wants_person
@@ -63,6 +64,7 @@ def run(words: Sequence[str], target: Target, trail: Follow, name: str) -> int:
             f"--live: {asked} reads what is typed, and the keys belong to the view; "
             "run it without --live, and netguard watch in another terminal"
         )
+    hide()  # the guest is the same user's: it must not look into this process either
     signals = Signals()
     terminal = Terminal(fd, signals, below=True, encoding=encoding_of(fd))
     columns, rows = terminal.size()
@@ -242,10 +244,10 @@ class Live:
         was_hidden = self.hidden
         for wish in self.view.typed(data, now, self.look):
             if wish == keys.INTERRUPT:
-                self.child.key(termios.VINTR, signal.SIGINT)
+                self.child.key(signal.SIGINT)
                 return
             if wish == keys.ABORT:
-                self.child.key(termios.VQUIT, signal.SIGQUIT)
+                self.child.key(signal.SIGQUIT)
                 return
             if wish == keys.QUIT:
                 self.hide(not was_hidden)

@@ -54,11 +54,37 @@ DARK = Theme(
 LIGHT = Theme(
     "light",
     TerminalTheme(
-        (252, 252, 250), (40, 44, 52),
-        [(40, 44, 52), (192, 36, 48), (28, 112, 48), (134, 92, 0), (20, 84, 178), (132, 48, 160), (0, 104, 116),
+        (252, 252, 250), (16, 18, 24),
+        [(16, 18, 24), (192, 36, 48), (28, 112, 48), (134, 92, 0), (20, 84, 178), (132, 48, 160), (0, 104, 116),
          (120, 124, 130)],
     ),
 )  # fmt: skip
+
+
+#: A picture as `rich` makes it, but for its fonts: those would be fetched from elsewhere by whoever looks at it.
+FRAME = """\
+<svg viewBox="0 0 {width} {height}" xmlns="http://www.w3.org/2000/svg">
+<style>
+.{unique_id}-matrix {{ font-family: ui-monospace, Menlo, Consolas, "DejaVu Sans Mono", monospace;
+ font-size: {char_height}px; line-height: {line_height}px }}
+.{unique_id}-title {{ font: bold 18px system-ui, sans-serif }}
+{styles}
+</style>
+<defs>
+<clipPath id="{unique_id}-clip-terminal">
+<rect x="0" y="0" width="{terminal_width}" height="{terminal_height}"/>
+</clipPath>
+{lines}
+</defs>
+{chrome}
+<g transform="translate({terminal_x}, {terminal_y})" clip-path="url(#{unique_id}-clip-terminal)">
+{backgrounds}
+<g class="{unique_id}-matrix">
+{matrix}
+</g>
+</g>
+</svg>
+"""
 
 
 def painted(lines: Sequence[Line], *, colour: bool) -> list[str]:
@@ -87,7 +113,9 @@ def svg(lines: Sequence[Line], width: int, *, title: str, theme: Theme = DARK) -
     )  # fmt: skip
     for line in lines:
         console.print(as_text(line), no_wrap=True, overflow="crop", crop=True)
-    return console.export_svg(title=title, theme=theme.terminal, unique_id=f"netguard-{theme.name}")
+    return console.export_svg(
+        title=title, theme=theme.terminal, unique_id=f"netguard-{theme.name}", code_format=FRAME
+    )
 
 
 def as_text(line: Line) -> Text:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import select
@@ -47,6 +48,12 @@ class Person(Terminal):
         self.mode = termios.tcgetattr(self.side)
         if size != (80, 24):
             self.resize(self.rows, self.columns)
+
+    @property
+    def name(self) -> str:
+        """The terminal's name, as a program on it sees it."""
+        number = fcntl.ioctl(self.side, 0x80045430, bytes(4))  # TIOCGPTN of <asm-generic/ioctls.h>
+        return f"/dev/pts/{int.from_bytes(number, sys.byteorder)}"
 
     def resize(self, rows: int, columns: int) -> None:
         """Another size, for the program and for what is seen of it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
 
 import pytest
@@ -15,10 +16,11 @@ from netguard.views.amounts import duration, millis, number, size
 from netguard.views.board import Look, matching
 from netguard.views.keys import State
 from netguard.views.layout import destination_columns, event_columns, share
-from netguard.views.live import DARK, LIGHT, painted, svg
+from netguard.views.live import DARK, LIGHT, Theme, painted, svg
 from netguard.views.pages import screen
-from netguard.views.picture import Picture, Snapshot
+from netguard.views.picture import Picture
 from netguard.views.rule_for import rule_for
+from netguard.views.snapshot import Snapshot
 from netguard.views.text import columns_of
 from tests.support.guard import run_guarded
 from tests.views.runs import AUDIT_RUN, COVERAGE, DRY_RUN, HOSTILE, Record, connect, hostile_record
@@ -280,9 +282,27 @@ def test_picture_for_documentation_holds_the_words_and_no_script() -> None:
     for theme in (DARK, LIGHT):
         found = svg(lines, 100, title="netguard watch", theme=theme)
         assert "169.254.169.254:80" in found
-        assert "<script" not in found
+        for element in ElementTree.fromstring(found).iter():
+            assert element.tag.rpartition("}")[2] in {"svg", "style", "defs", "clipPath", "rect", "g", "circle", "text"}
+            assert not re.search(r"href|://", " ".join(element.attrib))
+            assert "style" not in element.tag or not re.search("url|@|://", element.text or "")
         event = FULL.events[0]
         assert svg(screen(FULL, State(page=keys.EVENT), Look(100, 30), event=event), 100, title="one")
+
+
+@pytest.mark.parametrize("theme", [DARK, LIGHT], ids=["dark", "light"])
+def test_picture_can_be_read(theme: Theme) -> None:
+    """The contrast of every colour that is used, and of what is dim, is the 4.5 that WCAG asks for."""
+
+    def light(colour: tuple[int, ...]) -> float:
+        parts = [part / 255 for part in colour]
+        linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2] + 0.05
+
+    ground, front = tuple(theme.terminal.background_color), tuple(theme.terminal.foreground_color)
+    dim = tuple(round(0.6 * a + 0.4 * b) for a, b in zip(front, ground, strict=True))
+    for colour in (front, dim, *[tuple(theme.terminal.ansi_colors[at]) for at in (1, 2, 5)]):
+        assert max(light(colour), light(ground)) / min(light(colour), light(ground)) >= 4.5, colour
 
 
 def test_layout_gives_every_line_away_once() -> None:
