@@ -1,6 +1,6 @@
 # What a developer types. Each target sets up .venv by itself; PYTHON=... names the interpreter to make it from.
 
-.PHONY: run test bench soak lint clean help
+.PHONY: run test bench soak lint docs links clean help
 .DEFAULT_GOAL := help
 
 VENV := .venv
@@ -23,6 +23,8 @@ help:
 	@echo 'make lint   ruff and mypy'
 	@echo 'make bench  what the guard costs, in one table (ARGS=--quick for a look)'
 	@echo 'make soak   the long suites'
+	@echo 'make docs   the site, in build/docs'
+	@echo 'make links  whether what the site links to elsewhere is there'
 	@echo 'make clean  removes .venv and everything built'
 
 run: $(VENV)/.example
@@ -41,12 +43,26 @@ lint: $(VENV)/.test
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m mypy
 
+# A warning is an error: a page outside the navigation, a link or anchor that leads nowhere, a code block in no language.
+# All pages are written anew, for each has the navigation; they are read anew only if they have changed.
+SPHINX := $(BIN)/python -m sphinx --quiet --write-all --fail-on-warning --keep-going --doctree-dir build/doctrees docs
+
+docs: $(VENV)/.docs
+	@$(BIN)/python docs/make_pictures.py
+	@$(SPHINX) build/docs
+	@echo 'the site is in build/docs/index.html'
+
+links: $(VENV)/.docs
+	@$(BIN)/python -c 'import socket; socket.create_connection(("example.org", 443), 10)' 2>/dev/null \
+	    || { echo 'no network: links to elsewhere are not checked'; exit 0; } \
+	    && $(SPHINX) build/links -b linkcheck
+
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.* htmlcov
 	find . -path ./.git -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A stamp for each extra: what pyproject.toml asks for is in .venv.
-$(VENV)/.example $(VENV)/.test: $(VENV)/.%: pyproject.toml $(VENV)/.made
+$(VENV)/.docs $(VENV)/.example $(VENV)/.test: $(VENV)/.%: pyproject.toml $(VENV)/.made
 	@echo 'installing netguard[$*] into $(VENV)'
 	@$(INSTALL) --editable '.[$*]'
 	@touch $@

@@ -10,16 +10,13 @@ import os
 import re
 import runpy
 import shlex
-import shutil
-import signal
-import socket
 import subprocess
 import sys
 from argparse import ArgumentParser
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from importlib import import_module
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
@@ -28,20 +25,13 @@ from netguard.commands import COMMANDS
 from netguard.core.carriers import CARRIERS
 from netguard.policy.check import ERROR, check
 from tests.support.guard import clean_environment, run_guarded
-from tests.support.isolation import missing
+from tests.support.package import package_index
+from tests.support.pages import DOCS, ROOT, fences, free_port, pattern, play_page, prose, tools
 
-ROOT = Path(__file__).parent.parent
-DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
 SOURCES = {path: path.read_text(encoding="utf-8") for path in sorted((ROOT / "netguard").rglob("*.py"))}
 
 GENERATED = runpy.run_path(str(DOCS / "make_reference.py"))["MADE"]
-
-#: The port in the tutorial; a test takes a free one of as many digits, so that tables keep their width.
-PORT = "8765"
-
-#: How a shown output says that its command ends with another status than 0.
-STATUS = re.compile(r"\[status (\d+)\]")
 
 
 def named(path: Path) -> str:
@@ -50,24 +40,6 @@ def named(path: Path) -> str:
 
 
 EACH_PAGE = pytest.mark.parametrize("page", PAGES, ids=named)
-
-
-class Fence(NamedTuple):
-    """A fenced block: the words behind its fence, and its text without the block's own indent."""
-
-    info: str
-    text: str
-
-
-def fences(page: Path) -> list[Fence]:
-    """The fenced blocks of a page, in order."""
-    found = re.findall(r"^( *)```(.*)\n((?:.*\n)*?)\1```$", page.read_text(encoding="utf-8"), re.MULTILINE)
-    return [Fence(info, re.sub(rf"(?m)^{indent}", "", text)) for indent, info, text in found]
-
-
-def prose(page: Path) -> str:
-    """A page without its fenced blocks."""
-    return re.sub(r"(?m)^( *)```.*\n(?:.*\n)*?\1```$", "", page.read_text(encoding="utf-8"))
 
 
 def slug(heading: str) -> str:
@@ -184,11 +156,12 @@ def test_every_variable_that_brings_code_is_documented_as_the_code_says() -> Non
 
 def shown_commands(page: Path) -> Iterator[list[str]]:
     """The words of each `netguard …` command on a page, up to what a shell reads as its own."""
-    shown = [fence.text.replace("\\\n", " ") for fence in fences(page) if fence.info in ("sh", "console")]
+    kinds = ("sh", "console", "yaml", "dockerfile")
+    shown = [fence.text.replace("\\\n", " ") for fence in fences(page) if fence.info in kinds]
     lines = [line for text in shown for line in text.splitlines()]
     spans = [span.replace("\n", " ") for span in re.findall(r"`([^`]+)`", prose(page))]
     for text in [*lines, *spans]:
-        text = text.removeprefix("$ ")
+        text = re.sub(r"^(?:\$ | *- (?:run: )?| +|RUN )", "", text)
         if not text.startswith("netguard "):
             continue
         lexer = shlex.shlex(text, posix=True, punctuation_chars=True)
@@ -257,121 +230,27 @@ def test_packs_are_all_named() -> None:
 # What is run
 
 
-def pattern(expected: str) -> re.Pattern[str]:
-    """The output that a shown one stands for."""
-    lines = [
-        r"(?:.*\n)*?" if line == "…" else ".*".join(map(re.escape, line.rstrip().split("…"))) + r" *\n"
-        for line in expected.splitlines()
-    ]
-    return re.compile("".join(lines))
+#: It makes an environment and has pip build a package.
+VETTING = DOCS / "how-to" / "vet-a-package.md"
 
 
-def assert_shown(expected: str, output: str) -> None:
-    """The output is what the page shows."""
-    output = output if output.endswith("\n") or not output else output + "\n"
-    assert pattern(expected).fullmatch(output), f"the page shows:\n{expected}\nit says:\n{output}"
+#: Pages with commands and what they print.
+PLAYED = [
+    pytest.param(page, id=named(page), marks=[pytest.mark.slow] if page == VETTING else [])
+    for page in PAGES
+    if any(fence.info == "console" for fence in fences(page))
+]
 
 
-class Step(NamedTuple):
-    """One command of a `console` block."""
-
-    command: str
-    expected: str
-    status: int
-
-
-def steps(text: str) -> Iterator[Step]:
-    """The commands of a `console` block with what each prints."""
-    for part in re.split(r"(?m)^\$ ", text)[1:]:
-        command, _, expected = part.partition("\n")
-        status = STATUS.search(expected)
-        yield Step(command, STATUS.sub("", expected).rstrip("\n"), int(status.group(1)) if status else 0)
-
-
-def free_port() -> str:
-    """A port of four digits on which nobody listens."""
-    for port in range(int(PORT), 9_999):
-        with socket.socket() as sock:
-            if sock.connect_ex(("127.0.0.1", port)):
-                return str(port)
-    raise AssertionError("no free port")
-
-
-def tools(folder: Path) -> str:
-    """A folder with the programs that the pages use, for PATH: this environment's, and a curl that is always there."""
-    folder.mkdir()
-    programs = {
-        "python": f'exec "{sys.executable}" "$@"',
-        "netguard": f'exec "{sys.executable}" -m netguard "$@"',
-        "curl": "exit 1",
-    }
-    for name, line in programs.items():
-        (folder / name).write_text(f"#!/bin/sh\n{line}\n", encoding="utf-8")
-        (folder / name).chmod(0o755)
-    return str(folder)
-
-
-def play(commands: list[str], folder: Path, port: str) -> list[tuple[str, int]]:
-    """Run commands one after the other in one shell; the output and status of each. Nothing of it stays behind."""
-    script = []
-    for command in commands:
-        script += [command, r"printf '\n\036%d\n' $?"]
-        if command.endswith("&"):  # a person is slower than a server's start
-            script.append(f"until (: > /dev/tcp/127.0.0.1/{port}) 2>/dev/null; do :; done")
-    work = folder / "work"
-    work.mkdir()
-    search = f"{tools(folder / 'bin')}:{os.environ['PATH']}"
-    changes = {"PATH": search, "HOME": str(folder), "PYTHONUNBUFFERED": "1", "LC_ALL": "C.UTF-8", "COLUMNS": None}
-    process = subprocess.Popen(
-        ["bash", "-c", "\n".join(script)],
-        cwd=work, env=clean_environment(str(folder), changes), stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
-    )  # fmt: skip
-    try:
-        output, _ = process.communicate(timeout=60)
-    finally:
-        try:
-            os.killpg(process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
-    found = re.findall(r"((?:.*\n)*?)\036(\d+)\n", output)
-    assert len(found) == len(commands), output
-    return [(text.removesuffix("\n"), int(status)) for text, status in found]
-
-
-def test_tutorial_goes_as_it_says(tmp_path: Path) -> None:
+@pytest.mark.parametrize("page", PLAYED)
+def test_page_goes_as_it_says(page: Path, tmp_path: Path) -> None:
     """Every file is made and every command run, in order, in an empty folder."""
     port = free_port()
-    commands: list[str] = []
-    expected: list[Step | None] = []
-    for fence in fences(DOCS / "tutorial.md"):
-        text = fence.text.replace(PORT, port)
-        kind, _, name = fence.info.partition(" ")
-        if name:
-            commands.append(f"cat > {name} <<'END OF FILE'\n{text}END OF FILE")
-            expected.append(None)
-        elif kind == "console":
-            found = list(steps(text))
-            commands += [step.command for step in found]
-            expected += found
-    for step, (output, status) in zip(expected, play(commands, tmp_path, port), strict=True):
-        if step is not None:
-            assert_shown(step.expected, output)
-            assert status == step.status, f"{step.command}\n{output}"
+    with package_index(tmp_path, port) if page == VETTING else nullcontext():
+        play_page(page, tmp_path, port)
 
 
-@pytest.mark.skipif(bool(missing()), reason=missing())
-@pytest.mark.skipif(shutil.which("curl") != "/usr/bin/curl", reason="curl is not /usr/bin/curl, which the page shows")
-def test_readme_shows_what_make_run_prints(tmp_path: Path) -> None:
-    command = [sys.executable, str(ROOT / "examples" / "agent" / "demo.py")]
-    env = clean_environment(str(tmp_path), {"LC_ALL": "C.UTF-8", "HOME": str(tmp_path)})
-    done = subprocess.run(
-        command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60, check=False
-    )
-    shown = next(fence.text for fence in fences(ROOT / "README.md") if "make run" in fence.text or "$ " in fence.text)
-    _, _, expected = shown.partition("\n")  # the first line names the interpreter
-    _, _, output = done.stdout.partition("\n")
-    assert_shown(expected, output)
+# Failures
 
 
 #: What to run, what it ends with, and where that is a message shown in messages.md, its section.

@@ -38,12 +38,6 @@ MANY_LINES = 64
 
 UNITS = {"K": 1_000, "M": 1_000_000, "G": 1_000_000_000}
 
-#: Crockford's base 32: no letter that is read as another.
-ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-
-#: Characters of a run's name.
-LENGTH = 26
-
 #: Python takes modules and bytecode from there before a guard can stand.
 MOVED = ("PYTHONPATH", "PYTHONPYCACHEPREFIX")
 
@@ -89,9 +83,9 @@ def split(words: list[str]) -> tuple[list[str], list[str]]:
 
 def run(args: Namespace) -> int:
     """Runs the guest; returns what netguard ends with."""
-    if args.live:
-        return shown_live(args)
     try:
+        if args.live:
+            return shown_live(args)  # the run itself says whose its status is
         end, status = guarded(args)
     except NetguardError as error:
         tell_status(args.status_fd, f"netguard {error.slug} {error.exit_code}")
@@ -109,6 +103,7 @@ def shown_live(args: Namespace) -> int:
     from netguard.paths import run_dir
     from netguard.supervisor import target
     from netguard.trail.follow import Follow
+    from netguard.trail.name import name_of
     from netguard.viewer import live
 
     if args.log == "-" or args.log_fd is not None:
@@ -141,6 +136,7 @@ def guarded(args: Namespace) -> tuple[Change, int]:
     from netguard.supervisor.loop import Loop, Outlet, new_address
     from netguard.supervisor.processes import user_name
     from netguard.trail.encoder import warm
+    from netguard.trail.name import name_of
     from netguard.views.screen import Screen
 
     take_standard_fds()
@@ -174,6 +170,9 @@ def guarded(args: Namespace) -> tuple[Change, int]:
     write(coverage(args, wanted, policy, tags))
     if not wanted.is_python:
         screen.tell(f"netguard: {wanted.script} is not Python: only the Python that it starts is seen, nothing else")
+    if not args.rules and "--rules" in args.guest[1:]:
+        # A run that its user takes for held, and that nothing holds.
+        screen.tell("netguard: no rules: --rules stands behind what is run and was given to that; it belongs before it")
     end = watched(args, loop, wanted, environment(address, run), mask)
     close(trail, screen, session.decisions, end, reported=loop.reported)
     if args.suggest:
@@ -276,21 +275,6 @@ def refuse_blind(wanted: Target) -> None:
             f"{wanted.script} {wanted.blind}: with {wanted.blind} Python ignores what starts the guard, "
             "so it would run unguarded; leave the option out"
         )
-
-
-def name_of(given: str) -> str:
-    """The run's name: the one that was given, if it is in the form of our own, or a new one."""
-    if given and (len(given) != LENGTH or not set(given) <= set(ALPHABET)):
-        raise UsageError(f"--run {given}: a run's name is {LENGTH} digits and capital letters without I, L, O and U")
-    return given or new_run()
-
-
-def new_run() -> str:
-    """A run's name: 48 bits of milliseconds and 80 random bits, so names sort by time (the form is ULID's)."""
-    import time
-
-    number = int(time.time() * 1000) << 80 | int.from_bytes(os.urandom(10), "big")
-    return "".join([ALPHABET[number >> shift & 31] for shift in range(125, -1, -5)])
 
 
 def open_log(args: Namespace, run: str) -> tuple[Writer, str]:

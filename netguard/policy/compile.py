@@ -176,7 +176,7 @@ def one_limit(node: Node, kinds: tuple[str, ...]) -> list[Limit]:
         if "burst" in keys and not window:
             raise wrong(keys["burst"][0], "a limit for the whole run has no burst")
         burst = number(keys["burst"][1], "'burst'", 1, MAX_AMOUNT) if "burst" in keys else amount
-        told = f"{name} {value.text} per {per}"
+        told = f"{name} {value.text}" if per == "run" and not window else f"{name} {value.text} per {per}"
         found.append(Limit(name, amount, window, burst=burst, per=per, over=over, text=told))
     if not found:
         raise wrong(node, f"a limit needs something to count: {' or '.join(COUNTERS)}")

@@ -9,11 +9,11 @@ import os
 
 from netguard.errors import TrailError
 from netguard.paths import run_dir
+from netguard.trail.name import ALPHABET, LENGTH
 
 #: What a run's own trail is called in its folder.
 FILE = "trail.jsonl"
-#: Characters of a run's name (ULID's form), and the alphabet that they are of, which sorts by time.
-LENGTH, ALPHABET = 26, frozenset("0123456789ABCDEFGHJKMNPQRSTVWXYZ")
+OF_NAMES = frozenset(ALPHABET)
 #: A beginning that means more runs than this has only so many of them named.
 NAMED = 5
 
@@ -28,7 +28,7 @@ def trail_of(word: str = "") -> str:
         return newest()
     if os.path.isdir(word):
         return os.path.join(word, FILE)
-    if os.path.exists(word) or os.path.dirname(word) or not set(word.upper()) <= ALPHABET:
+    if os.path.exists(word) or os.path.dirname(word) or not set(word.upper()) <= OF_NAMES:
         return word  # what is wrong with it, reading it will say
     found = [name for name in runs() if name.startswith(word.upper())]
     if len(found) == 1:
@@ -53,7 +53,7 @@ def runs() -> list[str]:
         names = os.listdir(run_dir(""))
     except OSError:
         return []
-    return sorted([name for name in names if len(name) == LENGTH and set(name) <= ALPHABET])
+    return sorted([name for name in names if len(name) == LENGTH and set(name) <= OF_NAMES])
 
 
 def path_of(run: str) -> str:

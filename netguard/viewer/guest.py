@@ -91,10 +91,7 @@ class Child:
     def wait(self) -> None:
         """Waits for its end."""
         while self.status is None:
-            try:
-                _, status = os.waitpid(self.pid, 0)
-            except InterruptedError:
-                continue
+            _, status = os.waitpid(self.pid, 0)
             self.status = 128 + os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
 
 

@@ -18,7 +18,7 @@ from netguard.views.rule_for import rule_for
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from netguard.trail.follow import Follow
-    from netguard.views.picture import Event, Snapshot
+    from netguard.views.snapshot import Event, Snapshot
 
 #: Seconds that one call reads at most before keys and screen have their turn; that a note stands; that a single ESC may
 #: be the beginning of a longer sequence.
@@ -45,7 +45,6 @@ class View:
         self.note, self.note_until = "", 0.0
         self.escape_at = 0.0
         self.due = 0.0
-        self.lag = 0.0
 
     def read(self) -> bool:
         """Takes up what is new on the trail, for a slice of time. Returns whether there is more at once."""

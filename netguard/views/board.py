@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from netguard.views.keys import State
-    from netguard.views.picture import Destination, Event, Limit, Snapshot
+    from netguard.views.snapshot import Destination, Event, Limit, Snapshot
 
 #: A narrower screen gets lines of this width all the same, and cuts them.
 LEAST_WIDTH = 40

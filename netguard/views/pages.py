@@ -13,7 +13,7 @@ from netguard.views.text import columns_of, plain, wrap
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from netguard.views.keys import State
-    from netguard.views.picture import Event, Snapshot
+    from netguard.views.snapshot import Event, Snapshot
 
 #: Columns of the names on the pages with names and texts.
 NAMES = 16

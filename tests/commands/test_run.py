@@ -130,6 +130,19 @@ def test_script_module_code_and_command_run_as_without_netguard(tmp_path: Path) 
     assert done.stdout == "--quiet\n"
 
 
+def test_rules_behind_the_script_are_told_to_be_the_scripts(tmp_path: Path) -> None:
+    """Whoever writes them there takes the run for held."""
+    (tmp_path / "rules.yaml").write_text(DENY)
+    (tmp_path / "show.py").write_text("import sys; print(*sys.argv[1:])\n")
+    told = "netguard: no rules: --rules stands behind what is run and was given to that; it belongs before it\n"
+    run = netguard("show.py", "--rules", "rules.yaml", folder=tmp_path)
+    assert (run.returncode, run.stdout) == (0, "--rules rules.yaml\n")
+    assert told in run.stderr
+    run = netguard("--rules", "rules.yaml", "show.py", "--rules", "other", folder=tmp_path)
+    assert (run.returncode, run.stdout) == (0, "--rules other\n")
+    assert told not in run.stderr
+
+
 def test_command_that_is_not_python_is_said_to_be_unseen(tmp_path: Path) -> None:
     done = netguard("--", "true", folder=tmp_path)
     assert done.stderr.splitlines()[0] == (

@@ -244,6 +244,17 @@ def test_failure_of_the_run_is_told_and_is_its_status(tmp_path: Path) -> None:
         person.close()
 
 
+@pytest.mark.parametrize(("words", "said"), [("nowhere.py", "netguard not-found 127"), ("-c pass", "guest exited 0")])
+def test_status_fd_says_whose_the_status_is(tmp_path: Path, words: str, said: str) -> None:
+    command = f"{sys.executable} -m netguard run --live --status-fd 3 {words} 3> status"
+    person = Person(["sh", "-c", command], tmp_path)
+    try:
+        person.wait()
+        assert (tmp_path / "status").read_text() == f"{said}\n"
+    finally:
+        person.close()
+
+
 # Keys and signals
 
 

@@ -18,8 +18,9 @@ from netguard.views.keys import State
 from netguard.views.layout import destination_columns, event_columns, share
 from netguard.views.live import DARK, LIGHT, Theme, painted, svg
 from netguard.views.pages import screen
-from netguard.views.picture import Picture, Snapshot
+from netguard.views.picture import Picture
 from netguard.views.rule_for import rule_for
+from netguard.views.snapshot import Snapshot
 from netguard.views.text import columns_of
 from tests.support.guard import run_guarded
 from tests.views.runs import AUDIT_RUN, COVERAGE, DRY_RUN, HOSTILE, Record, connect, hostile_record

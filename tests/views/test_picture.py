@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from netguard.views import picture
-from netguard.views.picture import Picture, Snapshot, command_text
+from netguard.views.picture import Picture, command_text
+from netguard.views.snapshot import Snapshot
 from tests.support.guard import run_guarded
 from tests.views.runs import AUDIT_RUN, DRY_RUN, KINDS, WRONG, Record, connect, dns, hostile_record, started
 
