@@ -1,7 +1,7 @@
 """CPython's own tests end under guard as they do without it, but for those in a table of reasons.
 
-`make test` has a few short modules on one interpreter; `make soak` has them all, and all but the longest on every
-interpreter that comes with its tests.
+`make test` has a few short modules on one interpreter; `make soak` has them all, and those that the guard is nearest to
+on every interpreter that comes with its tests.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ from tests.transparency.running import GUARDED, Suite, compare
 #: Seconds each: `make test` has these.
 QUICK = ("test_urllib2_localnet", "test_httplib", "test_os", "test_posix")
 
-#: Up to a minute each.
-SHORT = tuple(
+#: Up to a minute each: on every interpreter.
+SHORT = ("test_socket", "test_subprocess", "test_ssl", "test_signal", "test_threading", "test_cmd_line")
+
+#: Clients, servers and what starts a Python; then what takes many minutes. On one interpreter.
+MORE = tuple(
     """
-    test_socket test_subprocess test_ssl test_signal test_threading test_socketserver test_select test_selectors
-    test_ftplib test_smtplib test_poplib test_xmlrpc test_httpservers test_audit test_cmd_line test_site test_runpy
-    test_pty test_faulthandler test_logging
+    test_socketserver test_select test_selectors test_ftplib test_smtplib test_poplib test_xmlrpc test_httpservers
+    test_audit test_site test_runpy test_pty test_faulthandler test_logging
     """.split()
 )
-
-#: What takes longer than one would wait for on every interpreter.
 LONG = ("test_asyncio", "multiprocessing_spawn", "multiprocessing_forkserver")
 
 #: The one that runs these tests, not as the virtual environment that it may be: CPython's tests know none.
 CURRENT = Interpreter(sys.version_info[:2], os.path.realpath(sys.executable))
 OTHERS = interpreters()[1:]
 
-SOAK = [(CURRENT, SHORT + LONG), *[(python, QUICK + SHORT) for python in OTHERS]]
+SOAK = [(CURRENT, SHORT + MORE + LONG), *[(python, QUICK + SHORT) for python in OTHERS]]
 CASES = [
     *[pytest.param(CURRENT, module, id=f"{CURRENT}-{module}") for module in QUICK],
     *[
