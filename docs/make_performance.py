@@ -38,7 +38,7 @@ def tables(rows: list[dict[str, Any]]) -> Iterator[str]:
             if section:
                 yield ""
             section = row["section"]
-            yield f"### {section[0].upper()}{section[1:]}"
+            yield f"## {section[0].upper()}{section[1:]}"
             yield ""
             yield f"| what | {AGAINST.get(section, 'bare')} | guarded | more | | aim |"
             yield "|---|---|---|---|---|---|"

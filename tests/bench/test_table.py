@@ -61,8 +61,8 @@ def rows_of(text: str) -> list[tuple[str, str]]:
     module = performance()
     rows, section = [], ""
     for line in text.partition(module.BEGIN)[2].partition(module.END)[0].splitlines():
-        if line.startswith("### "):
-            section = line[4:].lower()
+        if line.startswith("## "):
+            section = line[3:].lower()
         elif line.startswith("| ") and not line.startswith("| what |"):
             rows.append((section, line.split(" | ")[0][2:]))
     return rows
