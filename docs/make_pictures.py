@@ -17,8 +17,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from netguard.commands.show import rule_lines
 from netguard.views.board import Look
 from netguard.views.denial import denial_line
+from netguard.views.event import event_lines
 from netguard.views.keys import State
 from netguard.views.line import DIM, PAINTED, Line
 from netguard.views.live import svg
@@ -32,6 +34,8 @@ DEMO = Path(__file__).parent.parent / "examples" / "agent" / "demo.py"
 
 #: Columns of the terminal: a picture that is wider gets letters too small to read beside text.
 WIDTH = 96
+#: The line of the trail that is shown in full: the first denial.
+DENIAL = 10
 #: Rows of the live view.
 HEIGHT = 24
 
@@ -64,6 +68,17 @@ def summary() -> list[Line]:
     return [*shown, *[Line(text, PAINTED) for text in ending()]]
 
 
+def shown(*, colour: bool = True) -> list[str]:
+    """One of its denials in full."""
+    line = records()[DENIAL]
+    return [*event_lines(line, [], WIDTH, colour=colour, utf8=True), "", *rule_lines(line)]
+
+
+def denial() -> list[Line]:
+    """One of its denials, asked for by the number of its line."""
+    return [Line(f"$ netguard show trail.jsonl {DENIAL}", DIM), *[Line(text, PAINTED) for text in shown()]]
+
+
 def live() -> list[Line]:
     """The same run in the live view, while it is still going on."""
     seen = Picture()
@@ -75,7 +90,11 @@ def live() -> list[Line]:
 
 
 #: name of the picture -> its title and what draws it
-DRAWN = {"summary": ("an agent's run under its rules", summary), "live": ("netguard watch", live)}
+DRAWN = {
+    "summary": ("an agent's run under its rules", summary),
+    "denial": ("one of its denials", denial),
+    "live": ("netguard watch", live),
+}
 
 
 def picture(name: str) -> str:
