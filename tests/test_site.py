@@ -52,6 +52,15 @@ def test_denial_that_is_taken_apart_is_one_of_the_recorded_run() -> None:
     assert denial_line(next(line for line in lines if line.get("verdict") == "deny")) in words
 
 
+def test_picture_of_a_denial_is_what_netguard_show_prints(tmp_path: Path) -> None:
+    drawing = pictures()
+    trail, line = str(DOCS / "pictures" / "agent.jsonl"), str(drawing["DENIAL"])
+    command = [sys.executable, "-m", "netguard", "show", trail, line]
+    env = clean_environment(str(tmp_path), {"COLUMNS": str(drawing["WIDTH"]), "LC_ALL": "C.UTF-8"})
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == drawing["shown"](colour=False)
+
+
 def test_recorded_run_is_whole() -> None:
     command = [sys.executable, "-m", "netguard", "verify", str(DOCS / "pictures" / "agent.jsonl")]
     assert subprocess.run(command, capture_output=True, check=False).returncode == 0
@@ -66,8 +75,8 @@ def test_picture_shows_what_make_run_prints(tmp_path: Path) -> None:
     changes = {"LC_ALL": "C.UTF-8", "HOME": str(tmp_path), "COLUMNS": str(drawing["WIDTH"])}
     env = clean_environment(str(tmp_path), changes)
     done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=60, check=False)
-    shown = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(drawing["told"]()))
-    assert re.sub(r"\S*/trail\.jsonl", "trail.jsonl", done.stderr).rstrip("\n") == shown
+    shown = [*drawing["denials"](), *drawing["ending"](colour=False)]
+    assert re.sub(r"\S*/trail\.jsonl", "trail.jsonl", done.stderr).splitlines() == shown
     assert "collector  0 requests on 0 connections" in done.stdout
 
 
