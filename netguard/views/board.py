@@ -12,7 +12,7 @@ from netguard.views.amounts import duration, millis, number, plural, size
 from netguard.views.layout import destination_columns, event_columns, share
 from netguard.views.line import BOLD, DIM, GREEN, HEAD, NONE, RED, WARN, Line, row
 from netguard.views.lines import clock
-from netguard.views.subject import ALARMS, alarm_text, code_text, full_text
+from netguard.views.subject import ALARMS, alarm_text, code_parts, full_text
 from netguard.views.summary import SAID, TAILS
 from netguard.views.text import columns_of, plain
 
@@ -84,6 +84,7 @@ def board(snapshot: Snapshot, state: State, look: Look) -> list[Line]:
         *[coverage(snapshot, look)] * rows.coverage,
         *[totals(snapshot, look)] * rows.totals,
         *[rate(snapshot, look)] * rows.rate,
+        *[Line()] * rows.space,
         *noticed(snapshot, look, rows.findings),
         *near(limits, look, rows.limits),
         *destinations(snapshot, reached, look, rows.destinations, dry),
@@ -101,7 +102,7 @@ def title(snapshot: Snapshot, state: State, look: Look) -> Line:
     room = look.width - len(told) - 13
     command = plain(snapshot.command or "waiting for the first line", max(8, room), utf8=look.utf8)
     line = Line(" ").add("netguard", BOLD).add("  ").add(command)
-    gap = look.width - 11 - columns_of(command) - columns_of(told) - 1
+    gap = look.width - 11 - columns_of(command) - columns_of(told)
     return line.add(" " * gap).add(told, style) if gap >= 1 else line
 
 
@@ -203,7 +204,7 @@ def near(limits: Sequence[Limit], look: Look, rows: int) -> list[Line]:
     if not rows:
         return []
     lines = [heading([("limits near their edge", look.width - 1)], look)]
-    rule, each, long = (13, 7, 8) if look.width < 80 else (24, 14, 20)
+    rule, each, long = (11, 11, 6) if look.width < 80 else (16, 24, 14) if look.width < 120 else (24, 30, 20)
     columns = [("", width) for width in (rule, each, long, 5, look.width - rule - each - long - 5 - 9)]
     columns = columns if columns[-1][1] >= 8 else columns[:-1]
     for limit in limits[: rows - 1]:
@@ -245,7 +246,7 @@ def destination(one: Destination, columns: Sequence[tuple[str, int]], look: Look
         "sent": (size(one.sent), DIM, ">"),
         "received": (size(one.received), DIM, ">"),
         "rule": (group.rule, DIM, ""),
-        "asked by": (" ".join([part for part in group.code if part]), DIM, ""),
+        "asked by": (code(group.code, columns, look), DIM, "<"),
     }
     return row([cells[column] for column, _ in columns], columns, look.utf8)
 
@@ -281,11 +282,17 @@ def event_row(event: Event, columns: Sequence[tuple[str, int]], look: Look, stat
         ),
         "outcome": (outcome(event), DIM, ""),
         "rule": ("" if alarm else str(record.get("rule") or ""), DIM, ""),
-        "asked by": (code_text(record), DIM, "<"),
+        "asked by": (code(code_parts(record), columns, look), DIM, "<"),
     }
     chosen = event.number == state.selected
     mark = look.signs.mark if chosen else " "
     return row([cells[column] for column, _ in columns], columns, look.utf8, mark, chosen=chosen)
+
+
+def code(parts: tuple[str, str], columns: Sequence[tuple[str, int]], look: Look) -> str:
+    """File and line, raw, with the function where both can be shown whole."""
+    whole = " ".join([part for part in parts if part])
+    return whole if columns_of(plain(whole, utf8=look.utf8)) <= dict(columns).get("asked by", 0) else parts[0]
 
 
 def outcome(event: Event) -> str:

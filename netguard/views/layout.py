@@ -43,12 +43,13 @@ BYTES_FROM = 60
 
 
 class Rows(NamedTuple):
-    """How many lines each part has on a screen, headings counted; 0: left out. air: a blank line above the events."""
+    """How many lines each part has on a screen, headings counted; 0: left out. space, air: blank lines between them."""
 
     title: int
     coverage: int
     totals: int
     rate: int
+    space: int
     findings: int
     limits: int
     destinations: int
@@ -88,14 +89,14 @@ def share(height: int, *, findings: int, limits: int, destinations: int) -> Rows
     """
     title, footer = 1, int(height >= 4)
     coverage, totals, rate = int(height >= 8), int(height >= 11), int(height >= 10)
-    left = height - title - footer - coverage - totals - rate
+    space, air = int(height >= 28), int(height >= 20)
+    left = height - title - footer - coverage - totals - rate - space
     found = part(findings, left // 4) if left >= 4 else 0
     edge = part(limits, left // 5) if left >= 8 else 0
     left -= found + edge
-    air = int(height >= 20)
     most = (left - air) * 2 // 5 if left >= 8 else 3
     reached = part(destinations, most) if left >= 6 else 0
-    return Rows(title, coverage, totals, rate, found, edge, reached, air, left - reached - air, footer)
+    return Rows(title, coverage, totals, rate, space, found, edge, reached, air, left - reached - air, footer)
 
 
 def part(count: int, most: int) -> int:

@@ -36,7 +36,7 @@ FIRST: Record = {
 }  # fmt: skip
 LIMITS: Record = {"kind": "count", "counts": {"pypi": 3}, "limits": [
     {"rule": "openai-chat", "limit": "60/min", "key": "api.openai.com", "fill": 0.93},
-    {"rule": "uploads", "limit": "5MB/h", "key": "", "fill": 1.2},
+    {"rule": "uploads", "limit": "lookups 20/min per run", "fill": 1.2},
 ]}  # fmt: skip
 
 
