@@ -165,8 +165,10 @@ def _with_settings(started, path):
 
 
 def _uncollected(start, *args):
-    """Calls a function without the garbage collector, and takes what there is then from its lists: none of it is garbage
-    before the process ends, and looking through it again and again, twice at the end, took a third of a start.
+    """Calls a function without the garbage collector, and takes what there is then from its lists.
+
+    None of it is garbage before the process ends, and looking through it again and again, also at the end, took a third
+    of a start.
 
     A sub-interpreter keeps it on the lists: it has to give its memory back when it ends.
     """

@@ -69,8 +69,10 @@ FLOORS = {
     ),
     "__init__": Floor("denied", "what a guest pays that imports netguard to catch `Denied`", frozenset()),
     "__main__": Floor("commands", "the door to the commands"),
-    "sitecustomize": Floor(  # `gc` and `_signal` are C modules that are built in
-        "shim", "runs first in every interpreter that is guarded", FREE | {"sitecustomize", "zipimport", "gc", "_signal"}
+    "sitecustomize": Floor(
+        "shim",
+        "runs first in every interpreter that is guarded",
+        FREE | {"sitecustomize", "zipimport", "gc", "_signal"},  # the last two are built in
     ),
 }
 

@@ -371,7 +371,7 @@ def test_the_collector_is_as_the_program_would_find_it(interpreter: Interpreter,
         class Ring:
             def __init__(self): self.ring = self
         Ring()
-        print(gc.isenabled(), gc.get_threshold(), gc.get_debug(), gc.callbacks, gc.garbage, gc.collect() > 0, flush=True)
+        print(gc.isenabled(), gc.get_threshold(), gc.get_debug(), gc.callbacks, gc.garbage, gc.collect() > 0)
         print(gc.get_freeze_count(), flush=True)
     '''
     exec(tells)
