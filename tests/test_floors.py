@@ -73,7 +73,9 @@ FLOORS = {
     "__init__": Floor("denied", "what a guest pays that imports netguard to catch `Denied`", frozenset()),
     "__main__": Floor("commands", "the door to the commands"),
     "sitecustomize": Floor(
-        "shim", "runs first in every interpreter that is guarded", FREE | {"sitecustomize", "zipimport"}
+        "shim",
+        "runs first in every interpreter that is guarded",
+        FREE | {"sitecustomize", "zipimport", "gc", "_signal"},  # the last two are built in
     ),
 }
 

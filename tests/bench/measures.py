@@ -37,8 +37,8 @@ RULES = {
     "some": "version: 1\ndefault: allow\nrules:\n  - {log: connect, to: '127.0.0.1:1-250'}\n",
 }
 
-#: The entry point as the console script has it, without what `python -m` adds.
-ENTRY = "import sys; from netguard.commands import main; sys.exit(main())"
+#: The entry point as the console script has it, without what `python -m` adds; of this checkout, whatever is installed.
+ENTRY = f"import sys; sys.path.insert(0, {ROOT!r}); from netguard.commands import main; sys.exit(main())"
 
 #: Says what it was started with, which its own view of its environment does not show, and waits.
 KEEPER = """\
@@ -86,7 +86,6 @@ class Bench:
 
     def __enter__(self) -> Bench:
         os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed package has its bytecode
-        os.environ["PYTHONPATH"] = ROOT  # of this checkout, whatever is installed
         folder = self.stack.enter_context(tempfile.TemporaryDirectory(prefix="netguard-bench-"))
         self.folder = Path(folder)
         self.server = self.stack.enter_context(Server())

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.inject.environments import bare
-from tests.shim.guests import acts, plain, said, write
+from tests.shim.guests import acts, guarded, plain, said, write
 from tests.support.echo import TcpEcho
 from tests.support.guard import Result
 from tests.support.injection import ROOT, STARTER, asking, compiled, run_injected, verified
@@ -412,6 +412,32 @@ def test_a_sub_interpreter_is_of_the_same_run(interpreter: Interpreter, tmp_path
     assert run.stdout == "Denied\n", run.stderr
     assert len({line["run"] for line in run.trail}) == 1
     assert len({line["chain"] for line in run.trail}) == 2
+
+
+def test_the_collector_is_as_the_program_would_find_it(interpreter: Interpreter, tmp_path: Path) -> None:
+    """But that it does not look through what was there before: not in a sub-interpreter, whose memory would be lost."""
+    module = "_interpreters" if interpreter.version >= (3, 13) else "_xxsubinterpreters"
+    run_it = "exec" if interpreter.version >= (3, 13) else "run_string"
+    code = f"""
+    import sys
+    print("gc" in sys.modules, flush=True)
+    tells = '''if 1:
+        import gc
+        class Ring:
+            def __init__(self): self.ring = self
+        Ring()
+        print(gc.isenabled(), gc.get_threshold(), gc.get_debug(), gc.callbacks, gc.garbage, gc.collect() > 0)
+        print(gc.get_freeze_count(), flush=True)
+    '''
+    exec(tells)
+    import {module} as interpreters
+    interpreters.{run_it}(interpreters.create(), tells)
+    """
+    before = plain(tmp_path, [interpreter.path, write(tmp_path, code)]).stdout.splitlines()
+    for run in injected(tmp_path, code, interpreter), guarded(tmp_path, code, interpreter):
+        after = run.stdout.splitlines()
+        assert int(after[2]) - int(before[2]) > 1_000, run.stderr
+        assert [*after[:2], *after[3:]] == [*before[:2], *before[3:]]
 
 
 #: A line of a `.pth` file, which runs before any `sitecustomize`: whoever loads a module of ours by it would be heard.
