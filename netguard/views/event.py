@@ -134,7 +134,8 @@ def later(result: Record, record: Record) -> list[Field]:
     for same in ("v", "of", "run", "chain", "prev", "ts"):
         left.take(same)
     kind, seq = text_of(left.take("kind")), text_of(left.take("seq"))
-    said = "; ".join([*outcome(left), *findings(left), text_of(left.take("why"))]).strip("; ") or "it ended"
+    parts = [*outcome(left), *findings(left), text_of(left.take("why"))]
+    said = "; ".join([part for part in parts if part]) or "it ended"
     behind = joined(seq and f"line {seq}", gap(record, left.take("mono_ns")))
     label = "outcome" if kind == "result" else kind if kind in KINDS else "also"
     return [(label, f"{said} ({behind})" if behind else said), *left.rest()]

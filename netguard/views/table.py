@@ -177,7 +177,6 @@ class Table:
         widths[DESTINATION] -= max(0, total(widths) - self.width)
         return widths
 
-
     def has_bars(self, widths: list[int], wanted: list[int], cells: list[list[int]], rows: list[Row]) -> bool:
         """Whether there is room for bars beside all that is wanted; if it is wide, but for the ends of commands."""
         need = [max(pair) for pair in zip(widths, wanted, strict=True)]
