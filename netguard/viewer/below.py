@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from netguard.viewer.terminal import Terminal
 
 RESET = "\x1b[0m"
+#: No wrapping at the right edge, and wrapping again: a row of the block stays one row, also where this terminal thinks
+#: that a character of the guest's is wider than we do.
+SINGLE, WRAPPED = "\x1b[?7l", "\x1b[?7h"
 
 
 class Block:
@@ -29,9 +32,9 @@ class Block:
         """Writes whole lines above, and the block below them. Each row of the block fits the screen."""
         parts = self.changed(rows) if not above and len(rows) == len(self.rows) and not self.stale else None
         if parts is None:
-            parts = [self.away(), *[f"{line}{RESET}\r\n" for line in above], "\r\n".join(rows)]
+            parts = [self.away(), *[f"{line}{RESET}\r\n" for line in above], SINGLE, "\r\n".join(rows), WRAPPED]
         self.rows, self.stale = list(rows), False
-        if any(parts):
+        if parts:
             text = "".join(parts)
             self.terminal.write(BEGIN + text.encode(self.terminal.encoding, "backslashreplace") + END)
 
@@ -47,7 +50,7 @@ class Block:
             if row != self.rows[at]:
                 up = len(rows) - 1 - at
                 there, back = (f"\x1b[{up}A", f"\x1b[{up}B") if up else ("", "")
-                parts.append(f"\r{there}\x1b[2K{row}\r{back}")
+                parts.append(f"\r{there}\x1b[2K{SINGLE}{row}{WRAPPED}\r{back}")
         return parts
 
     def forget(self) -> None:

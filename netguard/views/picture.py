@@ -33,7 +33,7 @@ RESULTS = 4
 #: Acts whose result may still come and adds bytes to their destination.
 ACTS = 4_096
 #: Seconds of the rate that are kept, and shown at most.
-SECONDS, SHOWN = 600, 240
+SECONDS, SHOWN = 600, 120
 #: Destinations in a snapshot; findings and limits kept.
 DESTINATIONS, FINDINGS, LIMITS = 1_000, 50, 64
 #: How full a limit is to be shown, and for how many seconds after it was last heard of: it empties by itself.
