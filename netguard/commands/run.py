@@ -186,6 +186,8 @@ def watched(
     args: Namespace, loop: Loop, wanted: Target, environ: dict[str, str], mask: frozenset[int]
 ) -> Change:
     """The guest's life, from its start to its end. If it can no longer be watched, it is ended."""
+    import gc
+
     from netguard.supervisor import guest, signals
     from netguard.supervisor.loop import allow_many_fds
     from netguard.supervisor.shield import hide
@@ -201,6 +203,7 @@ def watched(
         # What the guest holds now is its own: a reader must not wait for our copies of it.
         guest.let_go({0, 1, *wanted.fds, *args.keep_fd}.difference(own_fds(args)))
         allow_many_fds()
+        gc.freeze()  # what is loaded by now stays: the collector need not look through it, now or at the end
         return loop.serve(pid, inbox, must_report=wanted.is_python)
     except BaseException:
         guest.send(pid, 9)  # nobody watches it any more

@@ -29,20 +29,21 @@ class Grant:
     """What a question is answered with.
 
     rule: whose grant it is.  line: what goes on record first, None where it is granted in silence.
-    before, behind: the answer's bytes around the number of that record ("0" without one).
+    before, behind: the answer's bytes around the number of that record.  silent: all of them where there is none.
     """
 
-    __slots__ = ("before", "behind", "line", "rule")
+    __slots__ = ("before", "behind", "line", "rule", "silent")
 
     def __init__(self, reply: Reply, line: dict[str, object] | None) -> None:
         self.rule = reply.rule
         self.line = None if line is None else Again(line)
         self.before = pack(("", reply.verdict, ""))
         self.behind = pack(("", *reply.rest))
+        self.silent = self.before + b"0" + self.behind
 
     def answer(self, number: bytes, seq: int) -> bytes:
         """The whole answer to the question of this number."""
-        return b"%b%b%d%b" % (number, self.before, seq, self.behind)
+        return b"%b%b%d%b" % (number, self.before, seq, self.behind) if seq else number + self.silent
 
 
 class Grants:
