@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
 RESET = "\x1b[0m"
 
+#: A row never goes on in the next one, however wide a terminal takes the guest's unfinished line to be: it would move
+#: the view. No two agree on soft hyphens, ambiguous letters and signs of later Unicode.
+CUT, WRAP = "\x1b[?7l", "\x1b[?7h"
+
 
 class Block:
     """What stands at the end of the screen, drawn on one terminal."""
@@ -29,7 +33,7 @@ class Block:
         """Writes whole lines above, and the block below them. Each row of the block fits the screen."""
         parts = self.changed(rows) if not above and len(rows) == len(self.rows) and not self.stale else None
         if parts is None:
-            parts = [self.away(), *[f"{line}{RESET}\r\n" for line in above], "\r\n".join(rows)]
+            parts = [self.away(), *[f"{line}{RESET}\r\n" for line in above], CUT, "\r\n".join(rows), WRAP]
         self.rows, self.stale = list(rows), False
         if any(parts):
             text = "".join(parts)
@@ -47,7 +51,7 @@ class Block:
             if row != self.rows[at]:
                 up = len(rows) - 1 - at
                 there, back = (f"\x1b[{up}A", f"\x1b[{up}B") if up else ("", "")
-                parts.append(f"\r{there}\x1b[2K{row}\r{back}")
+                parts.append(f"\r{there}\x1b[2K{CUT}{row}{WRAP}\r{back}")
         return parts
 
     def forget(self) -> None:
