@@ -79,6 +79,7 @@ _netguard_guest() {
         elif declare -F _command_offset > /dev/null; then
             _command_offset $((at + 1))
         elif ((COMP_CWORD == at + 1)); then
+            compopt -o filenames  # or what a file here is called would be run
             mapfile -t COMPREPLY < <(compgen -c -- "$word")
         else
             _netguard_files

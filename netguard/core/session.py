@@ -30,6 +30,7 @@ from .acts import (
 from .address import canonical_host, format_ip, parse_ip, special
 from .answer import NI_NUMERICHOST, NO_NAME, ROW, Answer
 from .commands import CutOff, Later, LookUp, Record, Reply, Say
+from .counts import count_lines
 from .decide import decide
 from .explain import why_denied
 from .leases import Leases
@@ -55,12 +56,8 @@ OUTER_RULE = "outer-run"
 #: nothing to bring about, and must not bury what matters. Outcomes need no bound: each belongs to one recorded act.
 TAMPERS_A_SECOND = 100
 
-#: Rules in one count line, and answers in one result line, so that each stays a line.
-COUNTS_A_LINE, ANSWERS_A_LINE = 256, 64
-
-#: With more rules than these on it, a count line has no room for limits as well: on a pipe it has 4 KB, and what is cut
-#: there must not be a count.
-COUNTS_BESIDE_LIMITS = 16
+#: Answers in one result line, so that it stays a line.
+ANSWERS_A_LINE = 64
 
 #: The look-up functions a guest may name, and the event each is known by.
 LOOKUPS = {
@@ -235,18 +232,9 @@ class Session:
 
     def tick(self) -> list[Command]:
         """Once a second: what was let through in silence, how full limits were, and what was too much to be told."""
-        items = sorted(self.counts.items())
+        counts: list[Line] = [{name: count} for name, count in sorted(self.counts.items())]
         self.counts = {}
-        lines: list[Line] = [
-            {"kind": "count", "counts": dict(items[at : at + COUNTS_A_LINE])}
-            for at in range(0, len(items), COUNTS_A_LINE)
-        ]
-        limits = [self.limit_line(fill) for fill in self.meter.fills()]
-        if limits and (not lines or len(items) > COUNTS_BESIDE_LIMITS):
-            lines.append({"kind": "count", "counts": {}})
-        if limits:
-            lines[-1]["limits"] = limits
-        found: list[Command] = [Record(line) for line in lines]
+        found: list[Command] = [Record(line) for line in count_lines(counts, map(self.limit_line, self.meter.fills()))]
         if self.tampers > TAMPERS_A_SECOND:
             why = f"left out: {self.tampers - TAMPERS_A_SECOND} tamper lines of the last second"
             found.append(Record({"kind": "tamper", "event": "channel.flood", "why": why}))

@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 ROWS = 18
 #: Seconds in which what the guest writes is gathered before it is shown, and bytes after which it is shown at once.
 GATHER, MUCH = 0.03, 1 << 16
+#: More than a pty holds: what comes behind it when the run has ended is of a daemon, which may never cease.
+HELD = 1 << 18
 
 #: Signals that somebody sends to this process and means for the run.
 PASSED = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
@@ -219,7 +221,9 @@ class Live:
 
     def end(self) -> None:
         """The run has ended: the view goes, what the guest wrote stays."""
-        while data := self.child.read():
+        left = HELD
+        while left > 0 and (data := self.child.read()):
+            left -= len(data)
             self.take(data)
             if self.gathered >= MUCH:
                 self.draw(0.0)
@@ -232,9 +236,9 @@ class Live:
         self.child.send(signal.SIGHUP)
         while self.child.status is None:
             self.child.look()
-            if not self.child.read():
-                select.select([self.signals.fd], [], [], POLL)
-                pass_on(self.signals.take(), self.child)
+            wait = 0.0 if self.child.read() else POLL
+            select.select([self.signals.fd], [], [], wait)
+            pass_on(self.signals.take(), self.child)
 
     # Keys and signals
 

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 #: Seconds between two looks at a trail that had nothing new.
 POLL = 0.1
 
+#: Open chains that are kept in mind. Of a trail with more, nobody knows when all have ended: it is watched for ever.
+MAX_OPEN = 65_536
+
 
 def watch(trail: Follow) -> int:
     """Shows a trail until the person leaves; returns the exit status."""
@@ -124,7 +127,7 @@ class Lines:
         self.fd = fd
         self.encoding = encoding
         self.utf8 = is_utf8(encoding)
-        self.open: set[tuple[object, object]] = set()
+        self.open: set[int] = set()  # by hash, since names may be long
         self.begun = False
 
     def run(self) -> int:
@@ -145,11 +148,12 @@ class Lines:
     def told(self, record: dict[str, object]) -> str:
         """The line of a record; takes up whether it begins or ends a chain."""
         kind = record.get("kind")
-        chain = (str(record.get("run")), str(record.get("chain")))
+        chain = hash((str(record.get("run")), str(record.get("chain"))))
         if kind == "coverage" and record.get("event") != "process":
             self.begun = True
-            self.open.add(chain)
-        elif kind == "close":
+            if len(self.open) < MAX_OPEN:
+                self.open.add(chain)
+        elif kind == "close" and len(self.open) < MAX_OPEN:
             self.open.discard(chain)
         return event_line(record, utf8=self.utf8)
 

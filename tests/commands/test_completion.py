@@ -142,6 +142,32 @@ def test_nothing_is_proposed_where_nothing_is_known(asked: Asked, line: str) -> 
     assert set(asked.line(line)) <= {line.split(" ")[-1]}
 
 
+#: Files whose names are commands, each of which makes a file `ran` where a shell takes it for more than a word.
+HOSTILE = ("zz$(touch ran)", "zz`touch ran`", "zz;touch ran;", "zz&touch ran&", "zz\n$(touch ran)", "zz'q$(touch ran)'")
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["run zz", "run --rules zz", "run --log zz", "run job.py zz", "run -- ./zz", "run -- zz", "run -- ls zz"],
+)
+@pytest.mark.parametrize("shell", [shell for shell in PRESENT if shell.values[0] in SHOWN])
+def test_name_of_a_file_is_never_a_command(shell: str, folder: Path, line: str) -> None:
+    """All that completes the line is put there, and the line is sent off: the guest may have named those files."""
+    for name in HOSTILE:
+        (folder / name).touch(mode=0o755)
+        (folder / "bin" / name).touch(mode=0o755)
+    asked = Asked(shell, folder, "netguard() { :; }")
+    assert asked.terminal is not None
+    try:
+        asked.terminal.type(f"netguard {line}".encode() + TAB)
+        asked.terminal.type("")
+        asked.terminal.type("echo do''ne")
+        asked.terminal.expect("done\r\n")
+    finally:
+        asked.terminal.close()
+    assert not (folder / "ran").exists()
+
+
 @PRESENT_ZSH
 def test_zsh_may_read_it_as_a_script(folder: Path) -> None:
     """As `source <(netguard completion zsh)` does; above it is found by its name."""

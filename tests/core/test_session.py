@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
 from netguard.core.acts import NO_FACTS, Facts
+from netguard.core.counts import COUNTED_A_LINE
 from netguard.core.policy import Limit
 from netguard.core.question import Malformed
-from netguard.core.session import COUNTS_A_LINE, COUNTS_BESIDE_LIMITS, TAMPERS_A_SECOND
+from netguard.core.session import TAMPERS_A_SECOND
 from tests.core.policies import policy
 from tests.playbook import (
     CODE,
@@ -74,15 +76,16 @@ def test_allow_is_answered_and_counted_within_the_second() -> None:
 
 
 def test_counts_of_many_rules_are_split_over_lines() -> None:
-    rules = COUNTS_A_LINE + 1
+    rules = 300
     book = Playbook(policy(*[f"allow connect 127.0.0.1:{1000 + number}" for number in range(rules)]))
     for number in range(rules):
         book.plays(connect(book, port=str(1000 + number)), reply("allow"))
-    counts = sorted((f"rule-{number}", 1) for number in range(rules))
-    book.plays(
-        book.session.tick(),
-        note("count", counts=dict(counts[:COUNTS_A_LINE])), note("count", counts=dict(counts[COUNTS_A_LINE:])),
-    )  # fmt: skip
+    found = [command.line["counts"] for command in book.session.tick()]
+    assert [item for counts in found for item in counts.items()] == sorted(
+        (f"rule-{number}", 1) for number in range(rules)
+    )
+    assert len(found) > 1
+    assert all(len(json.dumps(counts)) <= COUNTED_A_LINE for counts in found)
 
 
 def test_tags_and_session_stand_on_every_line() -> None:
@@ -201,17 +204,20 @@ def test_limit_of_a_rule_that_logs_is_told_on_a_line_without_counts() -> None:
     book.plays(book.session.tick(), note("count", counts={}, limits=[fill(1.0, "1/10s")]))
 
 
-def test_limits_have_a_line_of_their_own_beside_many_counts() -> None:
+@pytest.mark.parametrize("sign", ["n", '"', "é", "😀"])
+def test_limits_leave_room_for_counts(sign: str) -> None:
     """On a pipe a line has 4 KB, and what is cut there must not be a count."""
-    rules = COUNTS_BESIDE_LIMITS + 1
-    silent = [f"allow connect 127.0.0.1:{1000 + number}" for number in range(rules - 1)]
-    book = Playbook(policy(("allow connect 127.0.0.1:999", limited("deny")), *silent))
-    for number in range(rules):
-        connect(book, port=str(999 + number))
-    counts = {f"rule-{number}": 1 for number in range(rules)}
-    book.plays(
-        book.session.tick(), note("count", counts=counts), note("count", counts={}, limits=[fill(1.0, "1/10s")])
-    )
+    names = [f"{number:02}{sign * 98}" for number in range(16)]
+    rules = policy(*[(f"allow connect 127.0.0.1:{1000 + number}", per("origin")) for number in range(16)])
+    for rule, name in zip(rules.rules, names, strict=True):
+        rule.name = name
+    book = Playbook(rules)
+    for number in range(16):
+        connect(book, port=str(1000 + number))
+    lines = [command.line for command in book.session.tick()]
+    assert [name for line in lines for name in line["counts"]] == names
+    assert [limit["rule"] for line in lines for limit in line.get("limits", ())] == names
+    assert all(len(json.dumps(line, ensure_ascii=False).encode()) < 3_500 for line in lines)
 
 
 def test_limit_names_whom_it_is_counted_for() -> None:

@@ -413,6 +413,22 @@ def test_hostile_output_reaches_the_terminal_as_text_alone(tmp_path: Path, live:
     assert person.is_put_back()
 
 
+@pytest.mark.parametrize("char", ["\u00ad", "\u0600"])
+def test_unfinished_line_of_odd_width_leaves_the_view_whole(
+    tmp_path: Path, live: Callable[..., Person], char: str
+) -> None:
+    """What takes no column by Python's word, and one by the terminal's, would go on in rows that are the view's."""
+    person = live(f"import os\nos.write(1, {char!r}.encode() * 300)\n{WAIT}")
+    person.see("running 0:01")  # drawn anew at least once
+    rows = person.shown.split("\n")
+    at = rows.index("─" * 80)
+    assert "job.py" in rows[at + 1]
+    assert "q leave" in rows[at + 11]
+    assert at == 3  # our advice, and one row of the guest's
+    go(tmp_path)
+    assert person.wait() == 0
+
+
 def test_dev_tty_of_the_guest_is_not_the_person_s(tmp_path: Path, live: Callable[..., Person]) -> None:
     """It can neither type into the person's terminal, nor change its mode, nor write past the filter, nor read keys."""
     code = """

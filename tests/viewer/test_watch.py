@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -15,7 +16,9 @@ from typing import Any
 
 import pytest
 
+from netguard.trail.follow import Follow
 from netguard.trail.writer import Writer, open_trail
+from netguard.viewer.watch import MAX_OPEN, Lines
 from netguard.views.rule_for import rule_for
 from tests.support.guard import clean_environment, read_trail
 from tests.viewer.person import NETGUARD, Person
@@ -262,6 +265,26 @@ def test_plain_lines_end_with_the_run(tmp_path: Path) -> None:
         "denied connect 169.254.169.254:80 (default, agent.py:41 fetch_token) — no rule matches",
         "ended exit 0",
     ]
+
+
+def test_forged_trail_of_many_runs_takes_little_room(tmp_path: Path) -> None:
+    """Each line begins a run with a long name of its own; and it never seems to be over."""
+    path = tmp_path / "trail.jsonl"
+    for kind in ("coverage", "close"):
+        with path.open("a") as file:
+            for number in range(MAX_OPEN + 1):
+                file.write(f'{{"kind":"{kind}","run":"{number:01000}"}}\n')
+    trail = Follow(str(path))
+    lines = Lines(trail, os.open(os.devnull, os.O_WRONLY), "utf-8")
+    tracemalloc.start()
+    while not lines.step():
+        pass
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    os.close(lines.fd)
+    trail.close()
+    assert peak < 32 << 20
+    assert not lines.over
 
 
 def test_plain_lines_follow_a_run_that_goes_on(tmp_path: Path) -> None:
