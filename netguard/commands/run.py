@@ -158,7 +158,7 @@ def guarded(args: Namespace) -> tuple[Change, int]:
 
     def write(line: dict[str, object]) -> int:
         seq = trail.write(line)
-        screen.seen(line)
+        screen.seen(line, seq)
         if seq == MANY_LINES:
             warm()
         return seq

@@ -51,9 +51,9 @@ class Screen:
         except OSError:
             pass
 
-    def seen(self, line: Line) -> None:
-        """Counts a line that is on the trail."""
-        self.tally.add(line)
+    def seen(self, line: Line, seq: int) -> None:
+        """Counts a line that is on the trail, as its number `seq`."""
+        self.tally.add(line, seq)
         self.rhythm.add(line, time.monotonic_ns())
 
     def say(self, line: Line) -> None:

@@ -151,8 +151,11 @@ class Tally:
         self.dry_run = dry_run
         self.blind = False
 
-    def add(self, record: Record) -> Group | None:
-        """One record more; returns the group of a decision. Total: what cannot be read as a record is counted."""
+    def add(self, record: Record, seq: object = None) -> Group | None:
+        """One record more; returns the group of a decision. Total: what cannot be read as a record is counted.
+
+        seq: its number on the trail, where it does not stand on the record, as while it is written.
+        """
         group = None
         try:
             kind = record["kind"]
@@ -166,7 +169,7 @@ class Tally:
                 group = self.open(key, record)
             group.count += 1
             if kind == "dns":
-                self.await_answers(group, record)
+                self.await_answers(group, record, record.get("seq", seq))
             elif kind == "exec" and not group.denied:
                 self.started(group, record)
             elif kind in NETWORK:
@@ -198,13 +201,13 @@ class Tally:
         self.groups[key] = Group(key, record)
         return self.groups[key]
 
-    def await_answers(self, group: Group, record: Record) -> None:
+    def await_answers(self, group: Group, record: Record, seq: object) -> None:
         """A look-up: its answers stand in its own line, or in the result that follows it."""
         for address in record.get("dns", NOTHING).get("answers") or ():
             group.learn(address)
         if len(self.lookups) >= LOOKUPS:
             self.lookups.clear()
-        self.lookups[record.get("seq")] = group
+        self.lookups[record.get("run"), record.get("chain"), seq] = group
 
     def started(self, group: Group, record: Record) -> None:
         """A program that was let through: whether the guard covers it."""
@@ -217,7 +220,7 @@ class Tally:
     def note(self, kind: object, record: Record) -> None:
         """A line of the trail's own."""
         if kind == "result":
-            group = self.lookups.pop(record.get("of"), None)
+            group = self.lookups.pop((record.get("run"), record.get("chain"), record.get("of")), None)
             if group is not None:
                 for address in record.get("dns", NOTHING).get("answers") or ():
                     group.learn(address)

@@ -14,14 +14,16 @@ from netguard.core.compiled import load
 from netguard.policy.load import load_policy
 from tests.support.echo import TcpEcho
 from tests.support.guard import clean_environment
+from tests.support.isolation import Namespace
 
 KNOCK = "import socket, sys; socket.create_connection(('127.0.0.1', int(sys.argv[1])), 5).close()"
 
 
-def netguard(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+def netguard(folder: Path, *words: str, within: Namespace | None = None) -> subprocess.CompletedProcess[str]:
     """`netguard run` with a state folder of its own."""
+    command = [sys.executable, "-m", "netguard", "run", *words]
     return subprocess.run(
-        [sys.executable, "-m", "netguard", "run", *words], capture_output=True, text=True, timeout=60, check=False,
+        within.command(command) if within else command, capture_output=True, text=True, timeout=60, check=False,
         cwd=folder, env=clean_environment(str(folder), {"XDG_STATE_HOME": str(folder / "state")}),
         stdin=subprocess.DEVNULL,
     )  # fmt: skip
@@ -44,6 +46,15 @@ def test_suggested_rules_load_and_let_the_same_run_through(tmp_path: Path) -> No
         assert load_policy([str(tmp_path / "rules.yaml")]).default == "deny"
         assert netguard(tmp_path, "--quiet", "--rules", "rules.yaml", *words).returncode == 0
         assert netguard(tmp_path, "--quiet", "--rules", "rules.yaml", "-c", "import os; os.system('true')").returncode
+
+
+def test_suggested_rules_let_a_name_through_that_led_to_this_machine(netns: Namespace, tmp_path: Path) -> None:
+    """Where a name leads is told behind its line; a rule without `private` would deny it the next time."""
+    netns.open("dns", names={"inner.example.test": ["127.0.0.1"]}, port=53)
+    words = ("-c", "import socket; print(socket.gethostbyname('inner.example.test'))")
+    assert netguard(tmp_path, "--quiet", "--suggest", "rules.yaml", *words, within=netns).stdout == "127.0.0.1\n"
+    done = netguard(tmp_path, "--quiet", "--rules", "rules.yaml", *words, within=netns)
+    assert (done.returncode, done.stdout) == (0, "127.0.0.1\n"), done.stderr
 
 
 def test_suggestion_that_cannot_be_written_is_said_and_leaves_the_guest_s_status(tmp_path: Path) -> None:

@@ -92,6 +92,18 @@ def test_a_run_that_did_nothing_says_so() -> None:
     )
 
 
+def test_answers_belong_to_the_look_up_of_their_own_chain() -> None:
+    """In a file of several runs or chains the same number stands for several look-ups."""
+    counted = Tally()
+    for run, chain in (("A", "1"), ("A", "2"), ("B", "1")):
+        counted.add({**dns(f"{run}{chain}.example"), "run": run, "chain": chain, "seq": 1})
+    for run, chain, address in (("B", "1", "192.0.2.3"), ("A", "1", "192.0.2.1"), ("A", "2", "192.0.2.2")):
+        answers = {"answers": [address]}
+        counted.add({"kind": "result", "of": 1, "run": run, "chain": chain, "dns": answers})
+    found = {group.subject[0]: group.addresses for group in counted.groups.values()}
+    assert found == {"A1.example": ["192.0.2.1"], "A2.example": ["192.0.2.2"], "B1.example": ["192.0.2.3"]}
+
+
 @pytest.mark.parametrize("width", [40, 50, 60, 72, 80, 100, 120, 200, 1000])
 @pytest.mark.parametrize("utf8", [True, False])
 def test_no_row_is_wider_than_the_terminal(width: int, utf8: bool) -> None:
