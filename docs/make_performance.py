@@ -26,8 +26,8 @@ def made(told: dict[str, Any]) -> str:
 
 def machine(said: dict[str, str]) -> Iterator[str]:
     """What the figures were taken on."""
-    yield f"Taken on {said['CPU']} at {said['clock']} (virtual: {said['virtual']}), {said['system']}, {said['Python']};"
-    yield f"load {said['load before']} before and {said['load after']} after."
+    yield f"Taken on {said['CPU']} at {said['clock']} (virtual: {said['virtual']}),"
+    yield f"{said['system']}, {said['Python']}; load {said['load before']} before and {said['load after']} after."
 
 
 def tables(rows: list[dict[str, Any]]) -> Iterator[str]:
