@@ -95,6 +95,14 @@ class Child:
             self.status = 128 + os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
 
 
+def fill() -> None:
+    """Standard streams that are closed lead nowhere in this process: what it opens next would take their numbers, and
+    be taken for them. A program that is started finds them closed all the same."""
+    while (fd := os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)) <= 2:
+        pass
+    os.close(fd)
+
+
 def start(argv: list[str], size: tuple[int, int], mode: list[Any]) -> Child:
     """Starts it on a pty of that size (columns, rows) and mode. Standard input that is a terminal becomes empty."""
     terminals = [fd for fd in (1, 2) if os.isatty(fd)]

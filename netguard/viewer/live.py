@@ -58,6 +58,7 @@ def run(words: Sequence[str], target: Target, trail: Follow, name: str) -> int:
     target: what it will start.  trail: where it will write.  name: of the run.
     Raises UsageError for a program that a person would talk to.
     """
+    guest.fill()
     fd = find(2, 1)
     if fd < 0:
         return without_terminal(words, trail)

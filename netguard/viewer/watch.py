@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 
+from netguard.errors import UsageError
 from netguard.viewer.terminal import ENDING, Gone, Signals, Terminal, find
 from netguard.viewer.view import View
 from netguard.views import keys
@@ -27,7 +28,9 @@ MAX_OPEN = 65_536
 
 
 def watch(trail: Follow) -> int:
-    """Shows a trail until the person leaves; returns the exit status."""
+    """Shows a trail until the person leaves; returns the exit status. Raises UsageError where there is no output."""
+    if sys.stdout is None:
+        raise UsageError("standard output is closed, so there is nobody to show it to")
     fd = find(1)
     if fd < 0:
         return Lines(trail, sys.stdout.fileno(), sys.stdout.encoding).run()

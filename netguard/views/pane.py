@@ -14,6 +14,9 @@ from __future__ import annotations
 
 import codecs
 import re
+from functools import lru_cache
+
+from netguard.views.text import MARKS
 
 #: Characters of one line. A longer one is shown in pieces, each of whole rows of the screen, so that nobody sees it.
 LINE = 4_096
@@ -203,12 +206,27 @@ class Pane:
 
     def put(self, text: str) -> None:
         """Text at the cursor, over what stands there."""
+        text = text if text.isascii() else self.thinned(text)
         at, end = self.at, self.at + len(text)
         self.chars[at:end] = text
         self.inks[at:end] = [self.ink] * len(text)
         self.at = end
         while len(self.chars) > LINE:
             self.cut()
+
+    def thinned(self, text: str) -> str:
+        """Without the marks that are too many for one letter: a tower of them paints over other lines, and one with no
+        letter of its line to stand on sits on what is above."""
+        before = self.at
+        while before and is_mark(self.chars[before - 1]):
+            before -= 1
+        marks = self.at - before if before else MARKS
+        kept = []
+        for char in text:
+            marks = marks + 1 if is_mark(char) else 0
+            if marks <= MARKS:
+                kept.append(char)
+        return "".join(kept)
 
     def cut(self) -> None:
         """Gives out the beginning of a line that is too long: as many whole rows of the screen as it fills."""
@@ -288,6 +306,16 @@ STARTS = {"\x1b": ESCAPE, "\x9b": CSI, **dict.fromkeys("\x90\x98\x9d\x9e\x9f", S
 def text_of(chars: list[str], start: int, end: int) -> str:
     """Some of the characters as a text."""
     return "".join(chars[start:end])
+
+
+@lru_cache(4_096)
+def is_mark(char: str) -> bool:
+    """Whether it stands on the letter before it."""
+    if char < "\u0300":
+        return False
+    from unicodedata import category
+
+    return category(char) in ("Mn", "Me")
 
 
 def columns_of(char: str) -> int:

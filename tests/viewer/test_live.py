@@ -234,6 +234,28 @@ def test_name_that_is_no_folder_s_is_refused(tmp_path: Path, name: str) -> None:
     assert "a run's name is 26" in done.stderr
 
 
+@pytest.mark.parametrize("closed", ["<&-", "2>&-", "<&- >&-"])
+def test_streams_that_are_closed_are_nobody_s(tmp_path: Path, closed: str) -> None:
+    """What the viewer opens would take their numbers; the guest finds them closed, as without a view."""
+    code = (
+        "import os\n"
+        "def is_open(fd):\n    try: os.fstat(fd)\n    except OSError: return False\n    return True\n"
+        "open('seen', 'w').write(str([is_open(fd) for fd in range(3)]))\n"
+    )
+    (tmp_path / "job.py").write_text(code)
+    seen = []
+    for live in ("", "--live"):
+        command = f"{' '.join(NETGUARD)} run --default deny {live} --log {live or 'plain'}.jsonl job.py {closed}"
+        person = Person(["bash", "-c", command.replace("--log --", "--log ./")], tmp_path)
+        assert person.wait() == 0, person.shown
+        assert b"Traceback" not in person.raw
+        assert b"wake" not in person.raw
+        seen.append((tmp_path / "seen").read_text())
+        person.close()
+    assert person.stray() == []
+    assert seen[0] == seen[1]
+
+
 def test_failure_of_the_run_is_told_and_is_its_status(tmp_path: Path) -> None:
     person = Person([*NETGUARD, "run", "--live", "--rules", "nowhere.yaml", "-c", "pass"], tmp_path)
     try:

@@ -337,6 +337,16 @@ def test_pipe_gets_plain_lines_though_errors_go_to_a_terminal(tmp_path: Path) ->
         person.close()
 
 
+def test_closed_output_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "trail.jsonl").touch()
+    words = ["bash", "-c", f"{' '.join(NETGUARD)} watch trail.jsonl >&-"]
+    done = subprocess.run(
+        words, cwd=tmp_path, capture_output=True, text=True, timeout=60, env=clean_environment(str(tmp_path))
+    )
+    assert done.returncode == 2
+    assert done.stderr == "netguard: standard output is closed, so there is nobody to show it to\n"
+
+
 def test_reader_that_has_gone_ends_it_quietly(tmp_path: Path) -> None:
     with writing(tmp_path / "trail.jsonl") as writer:
         for _ in range(3_000):

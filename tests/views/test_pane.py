@@ -69,6 +69,8 @@ WRITTEN: list[tuple[str, bytes, list[str]]] = [
     ("answers", b"a\x1b[6n\x1b[c\x1b[>c\x1b[?15nb\n", ["ab"]),
     ("scroll", b"a\x1b[1;5r\x1b[3S\x1bD\x1bMb\n", ["ab"]),
     ("bidi", "a\u202eb\u2066c\u2029d\n".encode(), ["a\\u202eb\\u2066c\\u2029d"]),
+    ("marks", ("e\u0301a" + "\u0300" * 99 + "b\n").encode(), ["e\u0301a\u0300\u0300\u0300b"]),
+    ("marks-alone", "\u0300a\r\u0301b\n\u0301\u0300\n".encode(), ["b", ""]),
     ("string-without-end", b"a\x1b]0;netguard: denied x\nb\n", ["a0;netguard: denied x", "b"]),
     ("string-at-the-end", b"a\x1b]0;b", ["a0;b"]),
     ("string-cut-off", b"a\x1b]0;b\x18c\n", ["ac"]),
