@@ -10,11 +10,12 @@ from __future__ import annotations
 import os
 import sys
 
-from netguard.errors import NetguardError, StartError, TrailError, UsageError
+from netguard.errors import NetguardError, StartError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
+    from collections.abc import Callable
 
     from netguard.core.policy import Policy
     from netguard.supervisor.guest import Change
@@ -36,7 +37,6 @@ VALUED = frozenset(
 #: From so many lines on the fast encoder is worth the 20 ms of loading it; a short run never does.
 MANY_LINES = 64
 
-UNITS = {"K": 1_000, "M": 1_000_000, "G": 1_000_000_000}
 
 #: Python takes modules and bytecode from there before a guard can stand.
 MOVED = ("PYTHONPATH", "PYTHONPYCACHEPREFIX")
@@ -132,11 +132,14 @@ def guarded(args: Namespace) -> tuple[Change, int]:
     from netguard.core.acts import Context
     from netguard.core.session import Session
     from netguard.policy.load import load_policy
+    from netguard.record.names import secrets_of
     from netguard.supervisor import guest, signals, target
-    from netguard.supervisor.loop import Loop, Outlet, new_address
+    from netguard.supervisor.listener import new_address
+    from netguard.supervisor.loop import Loop, Outlet
     from netguard.supervisor.processes import user_name
-    from netguard.trail.encoder import warm
+    from netguard.trail.folder import keep_policy, open_log, size_of
     from netguard.trail.name import name_of
+    from netguard.trail.redact import Redactor
     from netguard.views.screen import Screen
 
     take_standard_fds()
@@ -150,29 +153,18 @@ def guarded(args: Namespace) -> tuple[Change, int]:
     refuse_blind(wanted)
     policy = load_policy(args.rules or [DEFAULT_RULES], default=args.default)
     run = name_of(args.run)
-    trail, place = open_log(args, run)
+    redactor = Redactor(secrets_of(os.environ))
+    trail, place = open_log(run, args.log, args.log_fd, redactor, size_of(args.max_trail))
     screen = Screen(quiet=args.quiet, dry_run=args.dry_run, audit=not args.rules, trail=place)
     if args.wall == "auto":
         screen.note = "wall: off, this version has none; what native code and other programs do is not seen"
     session = Session(policy, Context(user_name(os.getuid()), args.session, tags), dry_run=args.dry_run)
-
-    def write(line: dict[str, object]) -> int:
-        seq = trail.write(line)
-        screen.seen(line, seq)
-        if seq == MANY_LINES:
-            warm()
-        return seq
-
     if place and not args.log:
         keep_policy(policy, run)
-    address = new_address()
+    address, write = new_address(), writing(trail, screen)
     loop = Loop(session, Outlet(write, screen.say, screen.tick), address, run, os.environ.get("PATH", os.defpath))
     write(coverage(args, wanted, policy, tags))
-    if not wanted.is_python:
-        screen.tell(f"netguard: {wanted.script} is not Python: only the Python that it starts is seen, nothing else")
-    if not args.rules and "--rules" in args.guest[1:]:
-        # A run that its user takes for held, and that nothing holds.
-        screen.tell("netguard: no rules: --rules stands behind what is run and was given to that; it belongs before it")
+    advise(args, wanted, screen)
     end = watched(args, loop, wanted, environment(address, run), mask)
     close(trail, screen, session.decisions, end, reported=loop.reported)
     if args.suggest:
@@ -182,6 +174,29 @@ def guarded(args: Namespace) -> tuple[Change, int]:
     return end, guest.exit_status(end)
 
 
+def writing(trail: Writer, screen: Screen) -> Callable[[dict[str, object]], int]:
+    """What puts a line on the trail and, once it is there, into the summary."""
+    from netguard.trail.encoder import warm
+
+    def write(line: dict[str, object]) -> int:
+        seq = trail.write(line)
+        screen.seen(line, seq)
+        if seq == MANY_LINES:
+            warm()
+        return seq
+
+    return write
+
+
+def advise(args: Namespace, wanted: Target, screen: Screen) -> None:
+    """Says before the start what a user may not expect of this call."""
+    if not wanted.is_python:
+        screen.tell(f"netguard: {wanted.script} is not Python: only the Python that it starts is seen, nothing else")
+    if not args.rules and "--rules" in args.guest[1:]:
+        # A run that its user takes for held, and that nothing holds.
+        screen.tell("netguard: no rules: --rules stands behind what is run and was given to that; it belongs before it")
+
+
 def watched(
     args: Namespace, loop: Loop, wanted: Target, environ: dict[str, str], mask: frozenset[int]
 ) -> Change:
@@ -189,7 +204,7 @@ def watched(
     import gc
 
     from netguard.supervisor import guest, signals
-    from netguard.supervisor.loop import allow_many_fds
+    from netguard.supervisor.listener import allow_many_fds
     from netguard.supervisor.shield import hide
 
     if is_nested():
@@ -278,54 +293,6 @@ def refuse_blind(wanted: Target) -> None:
             f"{wanted.script} {wanted.blind}: with {wanted.blind} Python ignores what starts the guard, "
             "so it would run unguarded; leave the option out"
         )
-
-
-def open_log(args: Namespace, run: str) -> tuple[Writer, str]:
-    """Opens the trail; returns it and what a person calls it."""
-    from netguard.paths import run_dir
-    from netguard.record.names import secrets_of
-    from netguard.trail.redact import Redactor
-    from netguard.trail.writer import open_stream, open_trail
-
-    redactor = Redactor(secrets_of(os.environ))
-    if args.log_fd is not None and args.log:
-        raise UsageError("--log and --log-fd: give one of them")
-    fd = 1 if args.log == "-" else args.log_fd
-    if fd is not None:
-        return open_stream(fd, run, redactor=redactor, max_bytes=size_of(args.max_trail), warm=False), ""
-    path = args.log
-    if not path:
-        folder = run_dir(run)
-        path = os.path.join(folder, "trail.jsonl")
-        try:
-            os.makedirs(folder, mode=0o700)
-        except OSError as error:
-            raise TrailError(f"cannot make the run's folder {folder}: {error.strerror}; --log names another") from None
-    return open_trail(path, run, redactor=redactor, max_bytes=size_of(args.max_trail), warm=False), path
-
-
-def size_of(text: str) -> int:
-    """Bytes in "64KB", "500MB", "1GB" or a plain number."""
-    number = text.upper().removesuffix("B")
-    unit = UNITS.get(number[-1:], 1)
-    digits = number[:-1] if unit > 1 else number
-    if not (digits.isascii() and digits.isdigit() and len(digits) < 16):
-        raise UsageError(f"--max-trail {text}: a size is a number with KB, MB, GB or nothing behind it")
-    return int(digits) * unit
-
-
-def keep_policy(policy: Policy, run: str) -> None:
-    """Puts the compiled policy beside the trail in the run's folder: what the digest in the first line stands for."""
-    from netguard.core.compiled import dump
-    from netguard.paths import run_dir
-
-    with open(os.path.join(run_dir(run), "policy"), "x", encoding="ascii", opener=private) as file:
-        file.write(dump(policy))
-
-
-def private(path: str, flags: int) -> int:
-    """Opens a file that nobody else may read."""
-    return os.open(path, flags, 0o600)
 
 
 def environment(address: str, run: str) -> dict[str, str]:

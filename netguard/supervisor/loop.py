@@ -23,6 +23,7 @@ from netguard.errors import TrailError
 from netguard.supervisor import guest, signals
 from netguard.supervisor.facts import World
 from netguard.supervisor.grants import Grant, Grants
+from netguard.supervisor.listener import MAX_PEERS, listen
 from netguard.supervisor.lookups import Resolver
 from netguard.supervisor.peer import Peer
 from netguard.supervisor.processes import look
@@ -44,12 +45,6 @@ else:
 #: Seconds that a Python guest has to report. A start with many `.pth` files on a slow disk takes one or two.
 HELLO = 20.0
 
-#: Open connections: each is a thread of the guest's. Past it new ones wait, which is a denial when they time out.
-MAX_PEERS = 8_192
-
-#: Descriptors that the supervisor needs besides those of its peers.
-SPARE_FDS = 64
-
 #: Errors that a look-up which could not be started ends with, as a resolver says it that cannot answer now.
 TRY_AGAIN = Answer([], [], ("gaierror", socket.EAI_AGAIN, "Temporary failure in name resolution"))
 
@@ -65,26 +60,6 @@ class Outlet:
         self.write = write  # raises TrailError
         self.say = say
         self.tick = tick
-
-
-def new_address() -> str:
-    """A name for a channel that nobody has yet: abstract, so no file is left behind.
-
-    Every user of the machine can read it in /proc/net/unix, so it is no secret and holds none; see `Loop._open`.
-    """
-    return f"@netguard-{os.urandom(8).hex()}"
-
-
-def allow_many_fds() -> None:
-    """Lets the supervisor have a descriptor for each thread of the guest's. Call it after the guest's start."""
-    import resource
-
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = MAX_PEERS + SPARE_FDS
-    if hard != resource.RLIM_INFINITY:
-        wanted = min(wanted, hard)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 class Loop:
@@ -110,10 +85,7 @@ class Loop:
         # One room for every frame: made anew each time, it would cost more than all else of a question.
         self.room = bytearray(MAX_FRAME + 1)
         self.frame = memoryview(self.room)
-        self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self.listener.bind("\0" + address[1:])
-        self.listener.listen(512)
-        self.listener.setblocking(False)
+        self.listener = listen(address)
         self.listening = True
         self.poll = select.epoll()
         self.poll.register(self.listener, select.EPOLLIN)
