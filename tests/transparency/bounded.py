@@ -46,7 +46,7 @@ def run(
     finally:
         process.kill()
         process.wait()
-        while left := members(network):
+        while left := members(network):  # what was killed is there until it has ended
             for pid in left:
                 kill(pid)
 
