@@ -70,7 +70,9 @@ def main(words: list[str] | None = None) -> int:
             sys.stdout.flush()  # at the interpreter's end a reader that has gone would be told of as an error
         return status
     except NetguardError as error:
-        say(f"netguard: {error}")
+        from netguard.views.text import plain_lines  # a file's name may be the guest's, and be typed by a completion
+
+        say(plain_lines(f"netguard: {error}"))
         # Only `run` has to leave the guest's own statuses alone; elsewhere a wrong command line is 2, as everywhere.
         return 2 if type(error) is UsageError and first != "run" else error.exit_code
     except KeyboardInterrupt:

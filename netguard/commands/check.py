@@ -21,6 +21,7 @@ from netguard.policy.alone import check_alone
 from netguard.policy.check import ERROR, Finding, check
 from netguard.policy.compose import Composition
 from netguard.policy.schema import VERDICTS
+from netguard.views.text import plain_lines
 
 SUMMARY = "check rule files and run their tests"
 
@@ -52,9 +53,9 @@ def run(args: argparse.Namespace) -> int:
         checked = check_alone if args.injection else check
         composition, found = checked(args.files, default=args.default, strict=args.strict)
     except PolicyError as error:
-        print(f"error: {error}")  # an answer to the question, and so on standard output
+        print(plain_lines(f"error: {error}"))  # an answer to the question, and so on standard output
         return 1
     for finding in found:
-        print(f"{finding.severity}: {finding.text}")
+        print(plain_lines(f"{finding.severity}: {finding.text}"))
     print(closing(composition, found))
     return int(any([finding.severity == ERROR for finding in found]))

@@ -50,7 +50,18 @@ class Child:
             except BlockingIOError:
                 break
             found += piece
+        if not found:
+            self.go_on()
         return found
+
+    def go_on(self) -> None:
+        """Lets its output go on where a guest has stopped it, as Ctrl-S does. Nobody can type Ctrl-Q there, and the
+        supervisor, whose words go the same way, would wait for it as well."""
+        try:
+            termios.tcflow(self.slave, termios.TCOOFF)  # what a key has stopped, only goes on from this stop
+            termios.tcflow(self.slave, termios.TCOON)
+        except termios.error:
+            pass  # it was hung up
 
     def resize(self, columns: int, rows: int) -> None:
         """Its terminal has another size."""

@@ -45,6 +45,11 @@ def plain(text: object, width: int | None = None, *, tail: bool = False, utf8: b
     return cut(pieces, width, tail, utf8)
 
 
+def plain_lines(text: object) -> str:
+    """The same of text that has lines of its own, such as an error with the part of a file that it is about."""
+    return "\n".join([plain(line) for line in str(text).split("\n")])
+
+
 def cut_ascii(text: str, width: int, tail: bool, utf8: bool) -> str:
     """ASCII text cut to `width` columns, the mark of the cut among them."""
     mark = (CUT if utf8 else CUT_ASCII)[:width] if width > 0 else ""

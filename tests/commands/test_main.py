@@ -81,3 +81,15 @@ def test_fault_of_netguard_s_own_shows_itself_and_has_a_status(name: str, status
     assert (done, out) == (status, "")
     assert "ZeroDivisionError: a bug" in err
     assert "fault in netguard itself" in err.splitlines()[-1]
+
+
+@pytest.mark.parametrize("name", ["verify", "show", "check", "run"])
+def test_error_sends_a_terminal_nothing_but_text(name: str) -> None:
+    """A name on the command line may be of a file that a guest has made, and be typed by a completion."""
+    word = "./\x1b]0;title\x07\u202e\n\x9b2J.yaml"
+    words = ["run", "--rules", word, "-c", "0"] if name == "run" else [name, word]
+    status, out, err = ran(*words)
+    assert status
+    err += out
+    assert "title" in err
+    assert err.replace("\n", "").isprintable()

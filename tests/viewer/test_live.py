@@ -362,6 +362,20 @@ def test_guest_that_stops_itself_goes_on(live: Callable[..., Person]) -> None:
     assert "went on\n" in person.above
 
 
+@pytest.mark.parametrize("how", ["termios.tcflow(1, termios.TCOOFF)", "fcntl.ioctl(tty, termios.TIOCSTI, b'\\x13')"])
+def test_guest_that_stops_its_output_keeps_nobody_waiting(live: Callable[..., Person], how: str) -> None:
+    """Nobody can type Ctrl-Q there, and the supervisor's own words would wait as well."""
+    code = (
+        "import fcntl, os, termios\ntty = os.open('/dev/tty', os.O_RDWR)\n"
+        f"try: {how}\nexcept OSError: pass\n"  # some kernels take no key from a program
+    )
+    person = live(f"{code}{LEAK}print('last')")
+    assert person.wait() == 0
+    assert "netguard: denied connect 169.254.169.254:80" in person.above
+    assert "last\n" in person.above
+    assert "netguard: 1 decision" in person.above
+
+
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT], ids=lambda each: each.name)
 def test_signal_to_the_viewer_reaches_the_guest_and_the_terminal_is_put_back(
     live: Callable[..., Person], signum: signal.Signals
