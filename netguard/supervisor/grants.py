@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 #: 2 KB where it has a line.
 MAX_GRANTS = 1_024
 
+#: Bytes of a question that is kept. Those of real acts have some 300; a guest may send a thousand of 128 KB.
+MAX_KEPT = 4_096
+
 #: How a frame of `ask` begins, and the longest number that may follow (`question.MAX_NUMBER`).
 ASK, MAX_NUMBER = b"ask\0", 64
 
@@ -66,6 +69,8 @@ class Grants:
 
     def keep(self, peer: Peer, frame: bytes, reply: Reply, line: dict[str, object] | None) -> None:
         """Keeps what a question was answered with."""
+        if len(frame) > MAX_KEPT:
+            return
         if len(self.known) >= MAX_GRANTS:
             self.known.clear()
         self.known[peer.process, frame[frame.find(b"\0", 4) :]] = Grant(reply, line)

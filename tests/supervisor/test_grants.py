@@ -86,6 +86,14 @@ def test_too_many_grants_are_forgotten() -> None:
     assert known.known == {}
 
 
+def test_long_question_is_not_kept() -> None:
+    """A guest could have a thousand of 128 KB kept."""
+    asker: Any = Asker()
+    known = Grants()
+    known.keep(asker, frame("1", "x" * grants.MAX_KEPT), granted(), None)
+    assert known.known == {}
+
+
 def test_repeated_grants_are_counted(tmp_path: Path) -> None:
     script = "line = Line()\nfor _ in range(500): assert line.ask()[1:] == ['allow', '0', '']"
     result = run_client(tmp_path, script, rules="version: 1\nrules:\n  - {allow: connect, name: mine}\n")
