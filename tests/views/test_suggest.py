@@ -62,7 +62,7 @@ EVERYTHING = [
     *DRY_RUN,
     dns("only.looked.up.example"),
     dns("inside.example", seq=70),
-    {"kind": "result", "of": 70, "dns": {"answers": ["192.168.1.1"]}},
+    {"run": "01JD", "kind": "result", "of": 70, "dns": {"answers": ["192.168.1.1"]}},
     connect("localhost", "127.0.0.1", 8080),
     connect("", "93.184.216.34", 443),
     connect("", "2606:4700::1111", 53, proto="udp"),
