@@ -177,7 +177,7 @@ class Alone:
             return unrecorded(error), 0
         except BaseException:
             # A handler's exception, or a fault: a line may be on record that the chain does not count.
-            turn.chains[depth] = None
+            turn.chains[depth : depth + 1] = [None]  # there may be none yet
             raise
 
     def turn_over(self) -> None:
@@ -318,9 +318,10 @@ class Alone:
 
     def chain(self, turn: Turn, depth: int) -> Writer:
         """The chain of this depth, begun if there is none. Raises NotRecorded."""
+        while len(turn.sinks) <= depth:  # by itself: a handler may raise between the two
+            turn.sinks.append(None)
         while len(turn.chains) <= depth:
             turn.chains.append(None)
-            turn.sinks.append(None)
         found = turn.chains[depth]
         if found is None:
             found = turn.chains[depth] = self.begun(turn, depth)

@@ -81,6 +81,7 @@ class Loop:
         self.later: list[tuple[float, int, list[Command], int]] = []
         self.reported = False
         self.broken = ""
+        self.owed: list[Command] = []  # counts that are not on record yet
         self.end: guest.Change | None = None
         # One room for every frame: made anew each time, it would cost more than all else of a question.
         self.room = bytearray(MAX_FRAME + 1)
@@ -371,8 +372,25 @@ class Loop:
 
     def _tick(self, now: float) -> None:
         self.grants.forget()
-        self.do(self.session.tick())
+        self._settle()
         self.outlet.tick(now)
+
+    def _settle(self) -> None:
+        """Puts what was counted on record. What the trail does not take is owed, and comes first next time."""
+        try:
+            self._pay()
+            self.owed = self.session.tick()
+            self._pay()
+        except TrailError as error:
+            self._unrecorded([], str(error))
+
+    def _pay(self) -> None:
+        """Puts on record what is owed. Raises TrailError."""
+        while self.owed:
+            command = self.owed[0]
+            if isinstance(command, Record):
+                self.outlet.write(command.line)
+            del self.owed[0]
 
 
 def unknown(command: object) -> NoReturn:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -122,3 +123,39 @@ print(results[1], results[0], "trail" in results[2:42], results[2:42].count("tra
     assert "No space left on device" in err
     status, text = verified(kept)
     assert status == 0, text
+
+
+@pytest.mark.skipif(bool(missing()), reason=missing())
+def test_counts_of_a_time_in_which_the_disk_was_full_are_not_lost(tmp_path: Path) -> None:
+    """What was let through in silence meanwhile is on record as soon as there is room."""
+    disk, kept = tmp_path / "disk", tmp_path / "kept"
+    disk.mkdir()
+    code = f"""
+import os, socket, time
+def knock(port):
+    try: socket.create_connection(("127.0.0.1", port), 5)
+    except OSError as error: return type(error).__name__
+try:
+    with open({str(disk / "fill")!r}, "wb", buffering=0) as file:
+        while True: file.write(bytes(4096))
+except OSError: pass
+while knock(9) != "Denied": pass
+until = time.monotonic() + 2.5  # two ticks at least
+while time.monotonic() < until: knock(8)
+os.unlink({str(disk / "fill")!r})
+while knock(9) == "Denied": pass
+"""
+    (tmp_path / "guest.py").write_text(code)
+    rules = "version: 1\ndefault: log\nrules:\n  - {allow: connect, to: '127.0.0.1:8', direct: true, name: silent}\n"
+    mount = f'mount -t tmpfs -o size=128k tmpfs "{disk}" && "$@"; s=$?; cp "{disk}/trail.jsonl" "{kept}"; exit $s'
+    as_root = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
+    prefix = ["unshare", *as_root, "--mount", "sh", "-c", mount, "sh"]
+    options = ["--log", str(disk / "trail.jsonl")]
+    with running(tmp_path, [str(tmp_path / "guest.py")], options=options, prefix=prefix, rules=rules) as run:
+        run.process.communicate(timeout=60)
+    lines = [json.loads(line) for line in kept.read_bytes().splitlines() if line.endswith(b"}")]  # others are torn
+    counted = sum(line.get("counts", {}).get("silent", 0) for line in lines)
+    logged = sum(line["kind"] == "connect" for line in lines)
+    denied = lines[-1]["decisions"] - logged - counted  # they could not be put on record
+    assert counted > 100
+    assert 0 < denied < 100

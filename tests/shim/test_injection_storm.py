@@ -201,3 +201,33 @@ def test_chains_that_are_left_leave_no_descriptor(tmp_path: Path) -> None:
     report = verified(tmp_path / "trail.jsonl")
     assert report["whole"], report["first_bad"]
     assert len(report["chains"]) > 11  # the control: some chains were left
+
+
+def test_exception_between_two_steps_of_a_first_chain_costs_no_later_act(tmp_path: Path) -> None:
+    """A handler may raise anywhere; here what traces a thread does, so that it is always the same place."""
+    code = """
+    import json, os, socket, sys
+    class Out(Exception): pass
+    def tracer(frame, event, arg):
+        turn = frame.f_locals.get("turn")
+        if frame.f_code.co_name == "chain" and len(turn.chains) != len(turn.sinks):
+            sys.settrace(None)
+            raise Out
+        return tracer
+    def reach():
+        try:
+            met.append(socket.gethostbyname("localhost"))  # asked by a wrapped function: hooks are not traced
+        except (OSError, Out, IndexError) as error:
+            met.append(type(error).__name__)
+    met = []
+    if os.fork() == 0:
+        sys.settrace(tracer)
+        reach()
+        sys.settrace(None)
+        reach()
+        print(json.dumps(met))
+        sys.exit()
+    assert os.wait()[1] == 0
+    """
+    run = run_injected([interpreters()[0].path, write(tmp_path, code)], tmp_path, RULES)
+    assert said(run) == ["Out", "127.0.0.1"], run.stderr
