@@ -45,6 +45,9 @@ else:
 #: Seconds that a Python guest has to report. A start with many `.pth` files on a slow disk takes one or two.
 HELLO = 20.0
 
+#: Questions whose answer lets something happen.
+ACTS = ("ask", "lookup")
+
 #: Errors that a look-up which could not be started ends with, as a resolver says it that cannot answer now.
 TRY_AGAIN = Answer([], [], ("gaierror", socket.EAI_AGAIN, "Temporary failure in name resolution"))
 
@@ -187,7 +190,7 @@ class Loop:
             if length > MAX_FRAME:
                 raise Malformed("a frame that is too long")
             frame = bytes(self.frame[:length])
-            granted = self.grants.find(peer, frame)
+            granted = None if self.owed else self.grants.find(peer, frame)
             if granted is not None and self._grant(peer, frame, *granted):
                 return
             self.do(self._answer(peer, parse(frame), frame))
@@ -210,6 +213,8 @@ class Loop:
             raise Malformed("a question before the last one was answered")
         peer.asked(frame)
         now = time.monotonic()
+        if self.owed and question.op in ACTS and not self._paid([Reply(peer, question.number, DENY)]):
+            return []
         match question.op:
             case "ask":
                 facts = self.world.look(question, process, now)
@@ -377,20 +382,22 @@ class Loop:
 
     def _settle(self) -> None:
         """Puts what was counted on record. What the trail does not take is owed, and comes first next time."""
-        try:
-            self._pay()
+        if self._paid([]):
             self.owed = self.session.tick()
-            self._pay()
-        except TrailError as error:
-            self._unrecorded([], str(error))
+            self._paid([])
 
-    def _pay(self) -> None:
-        """Puts on record what is owed. Raises TrailError."""
-        while self.owed:
-            command = self.owed[0]
-            if isinstance(command, Record):
-                self.outlet.write(command.line)
-            del self.owed[0]
+    def _paid(self, behind: list[Command]) -> bool:
+        """Puts on record what is owed; returns whether nothing is any more. Else what waits `behind` it is denied: no
+        act is let through in silence while nobody can be told of it."""
+        try:
+            while self.owed:
+                command = self.owed[0]
+                if isinstance(command, Record):
+                    self.outlet.write(command.line)
+                del self.owed[0]
+        except TrailError as error:
+            self._unrecorded(behind, str(error))
+        return not self.owed
 
 
 def unknown(command: object) -> NoReturn:
