@@ -135,7 +135,8 @@ def guarded(args: Namespace) -> tuple[Change, int]:
     from netguard.record.names import secrets_of
     from netguard.supervisor import guest, signals, target
     from netguard.supervisor.listener import new_address
-    from netguard.supervisor.loop import Loop, Outlet
+    from netguard.supervisor.loop import Loop
+    from netguard.supervisor.outlet import Outlet
     from netguard.supervisor.processes import user_name
     from netguard.trail.folder import keep_policy, open_log, size_of
     from netguard.trail.name import name_of

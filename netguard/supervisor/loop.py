@@ -31,14 +31,12 @@ from netguard.supervisor.processes import look
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal
-    from collections.abc import Callable
     from typing import NoReturn
 
     from netguard.core.acts import Facts
     from netguard.core.commands import Command
     from netguard.core.session import Session
-
-    Line = dict[str, object]
+    from netguard.supervisor.outlet import Outlet
 else:
     import _signal as signal  # likewise
 
@@ -50,19 +48,6 @@ ACTS = ("ask", "lookup")
 
 #: Errors that a look-up which could not be started ends with, as a resolver says it that cannot answer now.
 TRY_AGAIN = Answer([], [], ("gaierror", socket.EAI_AGAIN, "Temporary failure in name resolution"))
-
-
-class Outlet:
-    """Where lines go besides the answer: the trail, the screen, the tally."""
-
-    __slots__ = ("say", "tick", "write")
-
-    def __init__(
-        self, write: Callable[[Line], int], say: Callable[[Line], None], tick: Callable[[float], None]
-    ) -> None:
-        self.write = write  # raises TrailError
-        self.say = say
-        self.tick = tick
 
 
 class Loop:

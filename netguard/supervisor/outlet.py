@@ -1,0 +1,22 @@
+"""Where a run's lines go besides the answer: the trail, the screen, the tally."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Line = dict[str, object]
+
+
+class Outlet:
+    """What takes a line. write: puts it on the trail, or raises TrailError. say: tells of it. tick: once a second."""
+
+    __slots__ = ("say", "tick", "write")
+
+    def __init__(
+        self, write: Callable[[Line], int], say: Callable[[Line], None], tick: Callable[[float], None]
+    ) -> None:
+        self.write = write
+        self.say = say
+        self.tick = tick
