@@ -361,4 +361,6 @@ def unguarded(end: Change) -> NetguardError:
 
     if end.what == "exited" and end.value == 125:
         return Unguarded("the guest was stopped by its starter, as said above")
+    if end.what == "exited":
+        return Unguarded(f"the guest ended with status {end.value} and never reported: what it did was not guarded")
     return Unguarded("the guest never reported, so it ran unguarded; it has been ended")

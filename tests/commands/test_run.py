@@ -102,7 +102,15 @@ def test_guest_that_its_starter_stops_is_unguarded_and_not_run(tmp_path: Path, p
     words = ["--status-fd", str(pipe[1]), "--", str(script)]
     done = netguard(*words, folder=tmp_path, fds=(pipe[1],))
     assert (done.returncode, all_of(*pipe)) == (125, "netguard unguarded 125\n"), done.stderr
-    assert "never reported" in done.stderr
+    assert "ended with status 0 and never reported" in done.stderr
+
+
+def test_option_that_python_does_not_know_is_no_run_that_netguard_ended(tmp_path: Path) -> None:
+    """Python says what is wrong and ends by itself, before any guard can stand."""
+    done = netguard("--", sys.executable, "--no-such-option", folder=tmp_path)
+    assert done.returncode == 125
+    assert "unknown option --no-such-option" in done.stderr
+    assert done.stderr.endswith("the guest ended with status 2 and never reported: what it did was not guarded\n")
 
 
 def test_status_fd_that_is_not_open_runs_nothing(tmp_path: Path) -> None:
