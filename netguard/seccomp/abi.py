@@ -1,0 +1,89 @@
+"""System calls that Python has no function for, and only those: the one owner of `ctypes`.
+
+Each raises OSError as Python's own do. Nothing here decides, and nothing here is ever given a pointer of the guest's.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+
+from netguard.seccomp.numbers import MACHINES, numbers
+
+MACHINE = platform.machine()
+
+#: Name -> number on this machine; empty on one that the wall does not know.
+NUMBERS = numbers(MACHINE) if MACHINE in MACHINES else {}
+
+#: AUDIT_ARCH of this machine, 0 where it is not known.
+ARCH = MACHINES[MACHINE][1] if MACHINE in MACHINES else 0
+
+#: PIDFD_THREAD of <linux/pidfd.h>, since Linux 6.9: the descriptor of one thread.
+PIDFD_THREAD = os.O_EXCL
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _function(name: str, *arguments: type, result: type = ctypes.c_int):  # type: ignore[no-untyped-def]  # noqa: ANN202
+    """A function of libc's with its prototype. Each time a new object, so that one may be `syscall` in several forms."""
+    found = _libc[name]
+    found.argtypes = arguments
+    found.restype = result
+    return found
+
+
+_long = ctypes.c_long
+_syscall = _function("syscall", _long, _long, _long, _long, _long, _long, _long, result=_long)
+_getfd = _function("syscall", _long, ctypes.c_int, ctypes.c_int, ctypes.c_uint, result=_long)
+_prctl = _function("prctl", ctypes.c_int, *[ctypes.c_ulong] * 4)
+_connect = _function("connect", ctypes.c_int, ctypes.c_char_p, ctypes.c_uint)
+_bind = _function("bind", ctypes.c_int, ctypes.c_char_p, ctypes.c_uint)
+
+
+def failed() -> OSError:
+    """The error of the call that just failed."""
+    number = ctypes.get_errno()
+    return OSError(number, os.strerror(number))
+
+
+def syscall(name: str, *args: int) -> int:
+    """Any call by name, with whole numbers (or addresses that the caller keeps alive). Raises OSError."""
+    result: int = _syscall(NUMBERS[name], *args, *[0] * (6 - len(args)))
+    if result < 0:
+        raise failed()
+    return result
+
+
+def prctl(option: int, value: int = 0) -> int:
+    """prctl(2) of one argument. Raises OSError."""
+    result: int = _prctl(option, value, 0, 0, 0)
+    if result < 0:
+        raise failed()
+    return result
+
+
+def open_pidfd(tid: int, flags: int = 0) -> int:
+    """pidfd_open(2). Raises OSError; EINVAL for a thread that leads no process, without PIDFD_THREAD."""
+    return syscall("pidfd_open", tid, flags)
+
+
+_GETFD = NUMBERS.get("pidfd_getfd", -1)
+
+
+def get_fd(pidfd: int, fd: int) -> int:
+    """A copy of another process's descriptor, close-on-exec. Raises OSError: EBADF, ESRCH (it is gone), EPERM."""
+    result: int = _getfd(_GETFD, pidfd, fd, 0)
+    if result < 0:
+        raise failed()
+    return result
+
+
+def connect(fd: int, address: bytes) -> int:
+    """connect(2) with a socket address as the kernel has it; returns 0 or the errno."""
+    return ctypes.get_errno() if _connect(fd, address, len(address)) < 0 else 0
+
+
+def bind(fd: int, address: bytes) -> int:
+    """bind(2) likewise."""
+    return ctypes.get_errno() if _bind(fd, address, len(address)) < 0 else 0

@@ -1,0 +1,101 @@
+"""The listener: notifications of the guest's system calls come out of it, and the answers go in. It decides nothing.
+
+Layouts and numbers: <linux/seccomp.h>, seccomp_unotify(2).
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import select
+import struct
+
+#: ioctls of the listener.
+RECEIVE, SEND, IS_VALID, ADD_FD, SET_FLAGS = 0xC0502100, 0xC0182101, 0x40082102, 0x40182103, 0x40082104
+
+#: struct seccomp_notif: id, pid (a thread's), flags, and seccomp_data: nr, arch, instruction_pointer, args[6].
+_NOTIFICATION = struct.Struct("<QIIiIQ6Q")
+
+#: struct seccomp_notif_resp: id, val, error, flags.  struct seccomp_notif_addfd: id, flags, srcfd, newfd, newfd_flags.
+_RESPONSE = struct.Struct("<QqiI")
+_ADD_FD = struct.Struct("<QIIII")
+
+#: SECCOMP_USER_NOTIF_FLAG_CONTINUE: the kernel carries the call out itself, with what the arguments point to *then*.
+#: Never the answer to a call that names a destination: another thread may have changed it by now.
+CONTINUE = 1
+
+#: SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP, since Linux 6.6: hand the CPU over at once. A quarter less time for each call.
+SYNC_WAKE_UP = 1
+
+#: SECCOMP_ADDFD_FLAG_SETFD: at the number asked for.
+SET_FD = 1
+
+
+class Notification:
+    """One system call that waits: its id, the thread, the call's number, where it was called from, its six arguments."""
+
+    __slots__ = ("args", "at", "id", "number", "tid")
+
+    def __init__(self, id: int, tid: int, number: int, at: int, args: tuple[int, ...]) -> None:
+        self.id = id
+        self.tid = tid
+        self.number = number
+        self.at = at
+        self.args = args
+
+
+class Listener:
+    """The descriptor that the filter hands its calls to. `fd` is readable when one waits, hung up when nobody is left."""
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+        self._room = bytearray(_NOTIFICATION.size)
+        self._empty = bytes(_NOTIFICATION.size)
+        self._poll = select.poll()
+        self._poll.register(fd, select.POLLIN)
+        try:
+            fcntl.ioctl(fd, SET_FLAGS, SYNC_WAKE_UP)
+        except OSError:
+            pass  # before Linux 6.6: it is only slower
+
+    def receive(self) -> Notification | None:
+        """Returns the next call that waits, None when none does. Never waits itself: the ioctl alone would."""
+        found = self._poll.poll(0)
+        if not found or not found[0][1] & select.POLLIN:
+            return None
+        self._room[:] = self._empty  # the kernel refuses a buffer that is not empty
+        try:
+            fcntl.ioctl(self.fd, RECEIVE, self._room)
+        except OSError as error:
+            if error.errno in (errno.ENOENT, errno.EINTR):
+                return None  # it was interrupted or killed meanwhile, and asks again if it lives
+            raise
+        id, tid, _, number, _, at, *args = _NOTIFICATION.unpack(self._room)
+        return Notification(id, tid, number, at, tuple(args))
+
+    def answer(self, id: int, value: int = 0, error: int = 0, flags: int = 0) -> bool:
+        """Ends a call with a value or an errno; False when it waits no more (killed, interrupted)."""
+        try:
+            fcntl.ioctl(self.fd, SEND, _RESPONSE.pack(id, value, -error, flags))
+        except OSError:
+            return False
+        return True
+
+    def is_waiting(self, id: int) -> bool:
+        """Whether a call still waits: only then was what was read about its thread that thread's."""
+        try:
+            fcntl.ioctl(self.fd, IS_VALID, struct.pack("<Q", id))
+        except OSError:
+            return False
+        return True
+
+    def put_fd(self, id: int, fd: int, at: int, *, close_on_exec: bool) -> None:
+        """Puts a copy of our `fd` into the caller's table, at a number of its. Raises OSError."""
+        flags = os.O_CLOEXEC if close_on_exec else 0
+        fcntl.ioctl(self.fd, ADD_FD, _ADD_FD.pack(id, SET_FD, fd, at, flags))
+
+    def hung_up(self) -> bool:
+        """Whether no process is left that the filter holds."""
+        found = self._poll.poll(0)
+        return bool(found and found[0][1] & select.POLLHUP and not found[0][1] & select.POLLIN)
