@@ -24,6 +24,7 @@ from netguard.supervisor.facts import World
 from netguard.supervisor.listener import MAX_PEERS, listen
 from netguard.supervisor.peer import Peer
 from netguard.supervisor.processes import look
+from netguard.supervisor.stragglers import end_all
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,6 +42,12 @@ else:
 
 #: Seconds that a Python guest has to report. A start with many `.pth` files on a slow disk takes one or two.
 HELLO = 20.0
+
+#: Seconds that processes may outlive the program; then they are ended. `--keep-stragglers` waits for them.
+GRACE = 5.0
+
+#: Signals after which they are ended at once.
+ENDING = frozenset((signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT))
 
 #: Seconds between two looks at calls that wait: who was killed, interrupted, or has waited long enough.
 SWEEP = 0.05
@@ -76,6 +83,8 @@ class Loop:
         self.reported = False
         self.wall: Wall | None = None
         self.end: guest.Change | None = None
+        self.left = 0  # processes that outlived the guest and were ended
+        self.next_tick = time.monotonic() + 1.0
         # One room for every frame: made anew each time, it would cost more than all else of a question.
         self.room = bytearray(MAX_FRAME + 1)
         self.frame = memoryview(self.room)
@@ -93,43 +102,69 @@ class Loop:
         self.wall = Wall(listener, self, self.address)
         self.poll.register(self.wall.fd, select.EPOLLIN)
 
-    def serve(self, pid: int, inbox: signals.Inbox, *, must_report: bool) -> guest.Change:
-        """Runs until the guest has ended; returns how. A guest that must report and does not is killed."""
+    def serve(self, pid: int, inbox: signals.Inbox, *, must_report: bool, keep: bool = False) -> guest.Change:
+        """Runs until the guest has ended and, behind a wall, all that it has started; returns how the guest ended.
+
+        must_report: a guest that does not report is killed.  keep: what outlives it may take as long as it likes.
+        """
         self.poll.register(inbox.fd, select.EPOLLIN)
         job = guest.Job(pid)
-        now = time.monotonic()
-        deadline, tick = now + HELLO, now + 1.0
+        deadline = time.monotonic() + HELLO
         while self.end is None:
-            until = self._until(tick, now)
-            for fd, _ in self.poll.poll(max(0.0, until - now)):
-                peer = self.peers.get(fd)
-                if peer is not None:
-                    self.hear(peer)
-                elif fd == inbox.fd:
-                    before = time.monotonic()
-                    self.end = job.hear(inbox.drain())
-                    deadline += time.monotonic() - before  # the whole job may have been stopped in there
-                else:
-                    self._ready(fd)
-            now = time.monotonic()
-            if now < until:
-                continue
-            self.desk.due(now)
-            if self.wall:
-                self.wall.sweep(now)
-            if now >= tick:
-                self.desk.tick(now)
-                tick = now + 1.0
-                if must_report and not self.reported and now > deadline:
-                    guest.send(pid, signal.SIGKILL)
+            if self._turn(inbox):
+                before = time.monotonic()
+                self.end = job.hear(inbox.drain())
+                deadline += time.monotonic() - before  # the whole job may have been stopped in there
+            if must_report and not self.reported and time.monotonic() > deadline:
+                guest.send(pid, signal.SIGKILL)
+        if self.wall:
+            self._outlast(self.wall, inbox, keep)
         self._drain()
         self.desk.tick(time.monotonic())
         return self.end
 
-    def _until(self, tick: float, now: float) -> float:
+    def _turn(self, inbox: signals.Inbox) -> bool:
+        """Waits for the next thing and sees to it; returns whether signals have come, which are the caller's."""
+        came = False
+        now = time.monotonic()
+        until = self._until(now)
+        for fd, _ in self.poll.poll(max(0.0, until - now)):
+            peer = self.peers.get(fd)
+            if peer is not None:
+                self.hear(peer)
+            elif fd == inbox.fd:
+                came = True
+            else:
+                self._ready(fd)
+        if self.wall and self.wall.taken:
+            self.wall.serve()  # what the turn before has left, or this one
+        now = time.monotonic()
+        if now >= until:
+            self.desk.due(now)
+            if self.wall:
+                self.wall.sweep(now)
+            if now >= self.next_tick:
+                self.desk.tick(now)
+                self.next_tick = now + 1.0
+        return came
+
+    def _outlast(self, wall: Wall, inbox: signals.Inbox, keep: bool) -> None:
+        """Watches what the guest has left behind, and ends it when its time is up: nothing runs on unwatched."""
+        until = time.monotonic() + GRACE
+        while not wall.over and (keep or time.monotonic() < until):
+            if self._turn(inbox):
+                came = {arrival.signum for arrival in inbox.drain()}
+                guest.reap()
+                if came & ENDING:
+                    break
+        self.left = 0 if wall.over else end_all()
+
+    def _until(self, now: float) -> float:
         """When something is to be done by itself."""
-        until = min(tick, self.desk.later[0][0]) if self.desk.later else tick
-        if self.wall and self.wall.queue:
+        until = min(self.next_tick, self.desk.later[0][0]) if self.desk.later else self.next_tick
+        if self.wall and self.wall.taken:
+            until = now
+        elif self.wall and self.wall.queue:
             until = min(until, now + SWEEP)
         return until
 

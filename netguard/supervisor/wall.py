@@ -27,11 +27,11 @@ from netguard.core.policy import ALLOW, DENY, LOG
 from netguard.core.question import BOTH, KERNEL, Malformed, Question, parse
 from netguard.core.request import NO_CODE
 from netguard.errors import TrailError
-from netguard.seccomp import act, arguments
+from netguard.seccomp import act, arguments, kill
 from netguard.seccomp.abi import NUMBERS
 from netguard.seccomp.callers import Callers
 from netguard.seccomp.notify import CONTINUE
-from netguard.seccomp.table import NOTIFIED
+from netguard.seccomp.table import NOTIFIED, SIGNALS
 from netguard.seccomp.waiting import Queue, Waiting
 from netguard.supervisor.call import Call
 from netguard.supervisor.processes import look_at
@@ -60,6 +60,9 @@ UDP_MEMORY = 5.0
 #: More destinations of datagrams, or threads that were denied something, than a run has at once.
 MAX_KNOWN = 4_096
 
+#: Calls that only have to be seen: which program starts is decided where the witness asks.
+PASSED = ("execve", "execveat")
+
 #: Errors that say "not yet": how it ends is not known to us.
 PENDING = (errno.EINPROGRESS, errno.EALREADY, errno.EAGAIN)
 
@@ -79,9 +82,10 @@ class Wall:
         self.poll.register(listener.fd, select.EPOLLIN)
         self.queue = Queue(self.poll, listener)
         self.taken: deque[Notification] = deque()
-        self.calls = {NUMBERS[name]: name for name in NOTIFIED}
+        self.calls = {NUMBERS[name]: name for name in (*NOTIFIED, *SIGNALS)}
         self.udp: dict[tuple[Process, bytes], float] = {}
         self.refused: dict[int, tuple[str, ...]] = {}
+        self.again: dict[int, tuple[str, bytes, int]] = {}  # acts of threads that a signal has interrupted
         self.over = False  # whether no process is left
 
     @property
@@ -130,9 +134,12 @@ class Wall:
         """From a notification to a decision. Whatever goes wrong in here denies."""
         name = self.calls.get(call.number, "")
         try:
+            if name in SIGNALS:
+                value, flags = kill.judge(name, call.args, call.tid)
+                self.listener.answer(call.id, error=value, flags=flags)
+                return
             caller = self.callers.find(call.tid)
-            if name == "execve" or name == "execveat":
-                self.callers.forget(caller.pid)
+            if name in PASSED:
                 self.listener.answer(call.id, flags=CONTINUE)
                 return
             wanted = arguments.read(name, call.args, caller)
@@ -163,6 +170,11 @@ class Wall:
         process = self.process_of(caller)
         now = time.monotonic()
         if wanted.proto == "udp" and self.udp.get((process, wanted.address), 0.0) > now:
+            self.perform(call)
+            return
+        again = self.again.pop(caller.tid, None) if self.again else None
+        if again is not None and again[:2] == (wanted.call, wanted.address):
+            call.seq = again[2]  # the kernel makes the call once more after the signal's handler: it is the same act
             self.perform(call)
             return
         note = self.note_of(self.loop.threads.get(caller.tid), wanted)
@@ -231,6 +243,7 @@ class Wall:
                 self.udp.clear()
             self.udp[self.process_of(call.caller), call.wanted.address] = time.monotonic() + UDP_MEMORY
         call.seq = seq
+        self.refused.pop(call.caller.tid, None)
         if self.listener.is_waiting(call.id):
             self.perform(call)
         else:
@@ -254,7 +267,9 @@ class Wall:
                 self.loop.desk.grants.forget()
                 self.loop.world.listening.show(call.caller.pid, wanted.fd)
             self.listener.answer(call.id, done.value, done.error)
-            if call.seq and done.error not in PENDING:
+            if done.error == act.RESTART and wanted.kind and len(self.again) < MAX_KNOWN:
+                self.again[call.caller.tid] = wanted.call, wanted.address, call.seq
+            elif call.seq and done.error not in PENDING:
                 ms = round((time.monotonic() - call.started) * 1000, 3)
                 self.loop.desk.do([Record({"kind": "result", "of": call.seq, "errno": done.error, "ms": ms})])
         wanted.close()
