@@ -58,6 +58,7 @@ FLOORS = {
     "paths": Floor("", "where our own files are; knows nothing of what is in them"),
     "policy": Floor("core errors paths", "text to compiled policy, tested without a guest and without a trail"),
     "trail": Floor("core record errors paths", "writes and reads lines; must not know why a line was written"),
+    "seccomp": Floor("core errors", "the kernel's side of the wall: it asks, answers and acts, and decides nothing"),
     "supervisor": Floor("core policy record resolver trail errors paths denied", "joins the parts; prints nothing"),
     "views": Floor("core policy record trail supervisor errors paths", "show what is on record; they decide nothing"),
     "viewer": Floor(
