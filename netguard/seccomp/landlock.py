@@ -21,9 +21,9 @@ from netguard.seccomp import abi as kernel
 _VERSION = 1
 
 #: LANDLOCK_ACCESS_FS_REFER, from ABI 2: to move or link a file into another folder. A domain that handles any right to
-#: files refuses this one unless a rule grants it, with EXDEV; so does, before Linux 6.15, one that handles no right to
-#: files, inside of a domain that the guest makes for itself. Handled, and granted from the root on, it stands in no
-#: one's way.
+#: files refuses this one, with EXDEV, unless it handles it too and a rule grants it: here the rule is on the root. A
+#: domain that handles no right to files would do as well, until the guest makes one of its own inside: then ours
+#: refuses what that one grants (seen on Linux 6.18). What it costs: a twentieth of each `open`, a quarter of a `rename`.
 _REFER = 1 << 13
 
 #: LANDLOCK_ACCESS_NET_BIND_TCP | LANDLOCK_ACCESS_NET_CONNECT_TCP, from ABI 4. No rule grants a port.

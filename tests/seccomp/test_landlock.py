@@ -106,7 +106,7 @@ from netguard.seccomp import abi, landlock
 
 DEPTH = """
 abi.prctl(38, 1)
-fence = landlock.fence(landlock.abi())
+fence = landlock.fence(2)
 try:
     for depth in range(100):
         landlock.restrict(fence)
