@@ -23,7 +23,7 @@ _VERSION = 1
 #: LANDLOCK_ACCESS_FS_REFER, from ABI 2: to move or link a file into another folder. A domain that handles any right to
 #: files refuses this one, with EXDEV, unless it handles it too and a rule grants it: here the rule is on the root. A
 #: domain that handles no right to files would do as well, until the guest makes one of its own inside: then ours
-#: refuses what that one grants (seen on Linux 6.18). What it costs: a twentieth of each `open`, a quarter of a `rename`.
+#: refuses what that one grants (seen on Linux 6.18). It costs a twentieth of each `open`, a quarter of each `rename`.
 _REFER = 1 << 13
 
 #: LANDLOCK_ACCESS_NET_BIND_TCP | LANDLOCK_ACCESS_NET_CONNECT_TCP, from ABI 4. No rule grants a port.
