@@ -58,8 +58,10 @@ FLOORS = {
     "paths": Floor("", "where our own files are; knows nothing of what is in them"),
     "policy": Floor("core errors paths", "text to compiled policy, tested without a guest and without a trail"),
     "trail": Floor("core record errors paths", "writes and reads lines; must not know why a line was written"),
-    "seccomp": Floor("core errors", "the kernel's side of the wall: it asks, answers and acts, and decides nothing"),
-    "supervisor": Floor("core policy record resolver trail errors paths denied", "joins the parts; prints nothing"),
+    "seccomp": Floor("core errors", "the kernel's side of the wall: asks, answers and acts, and decides nothing"),
+    "supervisor": Floor(
+        "core policy record resolver seccomp trail errors paths denied", "joins the parts; prints nothing"
+    ),
     "views": Floor("core policy record trail supervisor errors paths", "show what is on record; they decide nothing"),
     "viewer": Floor(
         "core record trail views supervisor errors", "puts views on a terminal; starts a run and decides nothing"
@@ -69,7 +71,8 @@ FLOORS = {
         "puts a guard where no supervisor is: it knows rules, files, and what the guard reads of the environment",
     ),
     "commands": Floor(
-        "core policy record trail supervisor views viewer inject errors paths denied __init__", "what a person calls"
+        "core policy record seccomp trail supervisor views viewer inject errors paths denied __init__",
+        "what a person calls",
     ),
     "__init__": Floor("denied", "what a guest pays that imports netguard to catch `Denied`", frozenset()),
     "__main__": Floor("commands", "the door to the commands"),
@@ -88,8 +91,8 @@ OWNERS = {
     "rich": ("rich", "views/live.py"),
 }
 
-#: Of the standard library, but with one owner all the same: `tomli` by another name.
-OWNED = {"tomllib": "policy/load.py"}
+#: Of the standard library, but with one owner all the same: `tomli` by another name; what can write to any memory.
+OWNED = {"tomllib": "policy/load.py", "ctypes": "seccomp/abi.py"}
 
 
 class Import(NamedTuple):

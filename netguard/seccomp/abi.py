@@ -91,6 +91,24 @@ def get_fd(pidfd: int, fd: int) -> int:
     return result
 
 
+_ruleset = _function("syscall", _long, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_uint, result=_long)
+_rule = _function("syscall", _long, ctypes.c_int, ctypes.c_int, ctypes.c_char_p, ctypes.c_uint, result=_long)
+
+
+def create_ruleset(attributes: bytes | None, flags: int) -> int:
+    """landlock_create_ruleset(2): a descriptor, or without attributes what the flags ask. Raises OSError."""
+    result: int = _ruleset(NUMBERS.get("landlock_create_ruleset", -1), attributes, len(attributes or b""), flags)
+    if result < 0:
+        raise failed()
+    return result
+
+
+def add_rule(ruleset: int, kind: int, rule: bytes) -> None:
+    """landlock_add_rule(2). Raises OSError."""
+    if _rule(NUMBERS.get("landlock_add_rule", -1), ruleset, kind, rule, 0) < 0:
+        raise failed()
+
+
 def connect(fd: int, address: bytes) -> int:
     """connect(2) with a socket address as the kernel has it; returns 0 or the errno."""
     return ctypes.get_errno() if _connect(fd, address, len(address)) < 0 else 0
