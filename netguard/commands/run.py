@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from netguard.supervisor.loop import Loop
     from netguard.supervisor.start import Start
     from netguard.supervisor.target import Target
-    from netguard.seccomp.tiers import Tier
     from netguard.trail.writer import Writer
     from netguard.views.screen import Screen
 
@@ -168,12 +167,12 @@ def guarded(args: Namespace) -> tuple[Change, int]:
     hide()
     start = ready(wanted, environment(address, run), mask, tuple(args.keep_fd), args.wall)
     try:
-        write(coverage(args, wanted, policy, tags, start.tier))
+        write({**coverage(args, wanted, policy, tags), **start.said()})
     except BaseException:
         start.give_up()
         raise
-    screen.note = note_of(start.tier, args.wall)
-    advise(args, wanted, screen, start.tier)
+    screen.note = note_of(start)
+    advise(args, wanted, screen, start)
     end = watched(args, loop, start)
     close(trail, screen, session.decisions, end, reported=loop.reported, left=loop.left)
     if args.suggest:
@@ -197,9 +196,9 @@ def writing(trail: Writer, screen: Screen) -> Callable[[dict[str, object]], int]
     return write
 
 
-def advise(args: Namespace, wanted: Target, screen: Screen, tier: Tier) -> None:
+def advise(args: Namespace, wanted: Target, screen: Screen, start: Start) -> None:
     """Says before the start what a user may not expect of this call."""
-    if not wanted.is_python and tier.letter != "A":
+    if not wanted.is_python and start.listener is None:
         screen.tell(f"netguard: {wanted.script} is not Python: only the Python that it starts is seen, nothing else")
     if not args.rules and "--rules" in args.guest[1:]:
         # A run that its user takes for held, and that nothing holds.
@@ -232,9 +231,11 @@ def watched(args: Namespace, loop: Loop, start: Start) -> Change:
         raise
 
 
-def note_of(tier: Tier, wall: str) -> str:
+def note_of(start: Start) -> str:
     """What the summary says of a wall that is not whole; nothing of one that is, or that nobody wanted."""
-    return "" if tier.letter == "A" or wall == "off" else f"wall: {tier.said}"
+    if start.tier is None or start.tier.letter == "A":
+        return ""
+    return f"wall: {start.said()['wall']} (netguard doctor says more)"
 
 
 def leave_folder() -> None:
@@ -315,9 +316,7 @@ def environment(address: str, run: str) -> dict[str, str]:
     return {**found, "PYTHONPATH": starter_dir(), "NETGUARD_CHANNEL": address, "NETGUARD_RUN": run}
 
 
-def coverage(
-    args: Namespace, wanted: Target, policy: Policy, tags: dict[str, str], tier: Tier
-) -> dict[str, object]:
+def coverage(args: Namespace, wanted: Target, policy: Policy, tags: dict[str, str]) -> dict[str, object]:
     """The trail's first line: what this run covers, and what not and why."""
     import netguard
     from netguard.core.reach import rests_on_guest
@@ -330,8 +329,6 @@ def coverage(
         "platform": sys.platform,
         "mode": "dry-run" if args.dry_run else "run",
         "hooks": "asked for" if wanted.is_python else "off: not Python; what it starts is asked for",
-        "wall": tier.said,
-        "tier": tier.letter,
         "http_view": NO_HTTP,
         "policy": policy.digest,
         "default": policy.default,

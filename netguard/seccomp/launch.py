@@ -40,14 +40,14 @@ NEW_LISTENER, WAIT_KILLABLE = 8, 32
 
 #: What the child says on the pipe: a step of STEPS, and an errno or the listener's number.
 _SAID = struct.Struct("<ii")
-STEPS = ("ready", "no-new-privileges", "landlock", "filter", "start")
+STEPS = ("ready", "no_new_privs", "landlock", "filter", "listener", "start")
 
 #: Ignored by every Python at its own start, so not by the wish of whoever started netguard.
 PYTHONS_OWN = (signal.SIGPIPE, signal.SIGXFSZ)
 
 
 class Refused(Exception):
-    """The kernel did not give what a step needs. step: one of STEPS, "listener" or "memory"; errno: why."""
+    """The kernel did not give what a step needs. step: one of STEPS, "descriptors" or "memory"; errno: why."""
 
     def __init__(self, step: str, number: int) -> None:
         super().__init__(f"{step}: {os.strerror(number)}")
@@ -110,7 +110,7 @@ class Launch:
     def _fetch(self, fd: int) -> int:
         """Our copy of the listener. What is tried here is what acting for the guest will need. Raises Refused."""
         pidfd = -1
-        step = "listener"
+        step = "descriptors"
         try:
             pidfd = abi.open_pidfd(self.pid)
             found = abi.get_fd(pidfd, fd)
@@ -178,7 +178,7 @@ class Fences:
 
     def stand(self) -> int:
         """Puts them up, one after the other; returns the listener. Raises Refused."""
-        step = "no-new-privileges"
+        step = "no_new_privs"
         try:
             abi.prctl(SET_PDEATHSIG, signal.SIGKILL)
             # A supervisor that hides its memory has hidden ours too, and could not copy the listener.
@@ -187,7 +187,7 @@ class Fences:
             step = "landlock"
             if self.fence:
                 landlock.restrict(self.fence, tcp=self.notify)
-            step = "filter"
+            step = "listener" if self.notify else "filter"
             return self._filter()
         except OSError as error:
             raise Refused(step, error.errno or errno.EPERM) from None

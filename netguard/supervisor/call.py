@@ -12,14 +12,16 @@ if TYPE_CHECKING:
 class Call:
     """One call.
 
-    id:      by which the kernel knows it.  wanted: what it asks for, with our copy of its socket.  caller: who.
+    id:      by which the kernel knows it.  fd: the guest's own number of the socket.
+    wanted:  what it asks for, with our copy of that socket.  caller: who.
     waiting: whether its answer is delayed.  seq: the record of its act, 0 without one.  started: when it was begun.
     """
 
-    __slots__ = ("caller", "id", "seq", "started", "waiting", "wall", "wanted")
+    __slots__ = ("caller", "fd", "id", "seq", "started", "waiting", "wall", "wanted")
 
-    def __init__(self, id: int, wanted: Wanted, caller: Caller, wall: Wall) -> None:
+    def __init__(self, id: int, fd: int, wanted: Wanted, caller: Caller, wall: Wall) -> None:
         self.id = id
+        self.fd = fd
         self.wanted = wanted
         self.caller = caller
         self.wall = wall

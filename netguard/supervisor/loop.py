@@ -49,9 +49,6 @@ GRACE = 5.0
 #: Signals after which they are ended at once.
 ENDING = frozenset((signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT))
 
-#: Seconds between two looks at calls that wait: who was killed, interrupted, or has waited long enough.
-SWEEP = 0.05
-
 #: Questions whose answer lets something happen.
 ACTS = ("ask", "lookup")
 
@@ -165,7 +162,7 @@ class Loop:
         if self.wall and self.wall.taken:
             until = now
         elif self.wall and self.wall.queue:
-            until = min(until, now + SWEEP)
+            until = min(until, now + (self.wall.queue.pause(now) or 0.0))
         return until
 
     def _ready(self, fd: int) -> None:

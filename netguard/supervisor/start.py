@@ -11,7 +11,8 @@ import os
 
 from netguard.errors import StartError
 from netguard.seccomp import abi, landlock, tiers
-from netguard.seccomp.launch import Launch, Refused
+from netguard.seccomp.launch import SET_CHILD_SUBREAPER, Launch, Refused
+from netguard.seccomp.tiers import Tier
 from netguard.supervisor import guest
 
 TYPE_CHECKING = False
@@ -19,21 +20,21 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from netguard.seccomp.notify import Listener
-    from netguard.seccomp.tiers import Tier
     from netguard.supervisor.target import Target
 
 
 class Start:
     """A guest that is about to run.
 
-    tier: what holds it.  launch: the child that stands ready; None where there is nothing but the witness.
+    tier:   what this machine gives, None where no wall was wanted.
+    launch: the child that stands ready; None where there is nothing but the witness.
     """
 
     def __init__(self, target: Target, environ: Mapping[str, str], mask: Iterable[int]) -> None:
         self.target = target
         self.environ = environ
         self.mask = mask
-        self.tier: Tier = tiers.OFF
+        self.tier: Tier | None = None
         self.launch: Launch | None = None
 
     @property
@@ -44,23 +45,34 @@ class Start:
     def stand(self) -> None:
         """Puts up the best wall that is to be had, around a child that runs nothing yet."""
         if not abi.NUMBERS:
-            self.tier = tiers.unknown_machine(abi.MACHINE)
+            self.tier = tiers.after("machine", errno.ENOSYS)
             return
+        abi.prctl(SET_CHILD_SUBREAPER, 1)  # a daemon of the guest's stays our descendant, whom we may look into
         fence = landlock.fence(landlock.abi())
-        abi.prctl(36, 1)  # PR_SET_CHILD_SUBREAPER: a daemon of the guest's stays our descendant, whom we may look into
         try:
             self.launch = self._launch(fence, notify=True)
-            self.tier = tiers.whole(fence)
+            self.tier = Tier("A", fence)
         except Refused as refused:
-            self.tier = tiers.refused(refused.step, refused.errno, fence)
-        if self.tier.letter in "BC":
+            self.tier = tiers.after(refused.step, refused.errno)
+        if self.tier.runs_as == "C":
             try:
-                self.launch = self._launch(fence, notify=False)
+                self.launch = self._launch(self.tier.fence, notify=False)
             except Refused as refused:
-                self.tier = tiers.refused(refused.step, refused.errno, fence)
+                self.tier = tiers.after(refused.step, refused.errno)
 
     def _launch(self, fence: landlock.Fence | None, *, notify: bool) -> Launch:
         return Launch(guest.programs(self.target), self.environ, self.mask, fence, notify=notify)
+
+    def said(self) -> dict[str, str]:
+        """What the trail's first line says of the wall."""
+        tier = self.tier
+        if tier is None:
+            return {"wall": "off: --wall off", "tier": "D"}
+        words = {"A": "on", "B": f"partly: {tier.why}", "C": f"partly: {tier.why}", "D": f"off: {tier.why}"}
+        found = {"wall": words[tier.letter], "tier": tier.letter}
+        if tier.fence:
+            found["landlock"] = f"ABI {tier.fence.abi}" + (f": {tier.fence.note}" if tier.fence.note else "")
+        return found
 
     def go(self) -> int:
         """Lets the guest run; returns its pid. Raises NotFound, NotExecutable, StartError."""
@@ -89,7 +101,8 @@ def ready(
     start = Start(target, environ, mask)
     if wall != "off":
         start.stand()
-    if wall == "require" and start.tier.letter != "A":
+    refusal = start.tier.refusal() if start.tier and wall == "require" else ""
+    if refusal:
         start.give_up()
-        raise StartError(f"--wall require: {start.tier.why}; {start.tier.remedy}")
+        raise StartError(f"--wall require: {refusal}")
     return start

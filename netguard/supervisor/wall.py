@@ -24,6 +24,7 @@ from netguard.core.acts import Facts
 from netguard.core.address import format_ip
 from netguard.core.commands import Record, Reply
 from netguard.core.policy import ALLOW, DENY, LOG
+from netguard.core.process import Process
 from netguard.core.question import BOTH, KERNEL, Malformed, Question, parse
 from netguard.core.request import NO_CODE
 from netguard.errors import TrailError
@@ -32,14 +33,12 @@ from netguard.seccomp.abi import NUMBERS
 from netguard.seccomp.callers import Callers
 from netguard.seccomp.notify import CONTINUE
 from netguard.seccomp.table import NOTIFIED, SIGNALS
-from netguard.seccomp.waiting import Queue, Waiting
+from netguard.seccomp.waiting import ERESTARTSYS, Done, Queue, Waiting
 from netguard.supervisor.call import Call
 from netguard.supervisor.processes import look_at
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from netguard.core.process import Process
-    from netguard.seccomp.act import Done
     from netguard.seccomp.arguments import Wanted
     from netguard.seccomp.callers import Caller
     from netguard.seccomp.notify import Listener, Notification
@@ -82,6 +81,7 @@ class Wall:
         self.poll.register(listener.fd, select.EPOLLIN)
         self.queue = Queue(self.poll, listener)
         self.taken: deque[Notification] = deque()
+        self.waiting: dict[int, Call] = {}
         self.calls = {NUMBERS[name]: name for name in (*NOTIFIED, *SIGNALS)}
         self.udp: dict[tuple[Process, bytes], float] = {}
         self.refused: dict[int, tuple[str, ...]] = {}
@@ -97,8 +97,8 @@ class Wall:
         """Handles what waits, for one turn; returns whether more does."""
         for fd, events in self.poll.poll(0):
             if fd != self.listener.fd:
-                for waiting, done in self.queue.ready(fd):
-                    self.finish(waiting.call, done)
+                for id, _, done in self.queue.ready(fd):
+                    self.finish(self.waiting.pop(id), done)
             elif not events & select.EPOLLIN:
                 self.poll.unregister(fd)  # hung up, and would be so for ever
                 self.over = True
@@ -117,8 +117,8 @@ class Wall:
 
     def sweep(self, now: float) -> None:
         """Looks after what waits: who was killed or interrupted, whose time is up."""
-        for waiting, done in self.queue.sweep(now):
-            self.finish(waiting.call, done)
+        for id, _, done in self.queue.sweep(now):
+            self.finish(self.waiting.pop(id), done)
 
     def take(self) -> None:
         """Takes off the kernel every call that waits there."""
@@ -147,7 +147,7 @@ class Wall:
             self.listener.answer(call.id, error=error.errno or errno.EPERM)
             return
         try:
-            self.judge(Call(call.id, wanted, caller, self))
+            self.judge(Call(call.id, arguments.signed(call.args[0]), wanted, caller, self))
         except BaseException:
             wanted.close()
             raise
@@ -223,9 +223,10 @@ class Wall:
 
     def process_of(self, caller: Caller) -> Process:
         """Who calls, looked up once for each image that a process executes."""
-        if caller.process is None:
-            caller.process = look_at(caller.pid, caller.tid)
-        return caller.process
+        process = caller.process
+        if not isinstance(process, Process):
+            process = caller.process = look_at(caller.pid, caller.tid)
+        return process
 
     # What follows a decision
 
@@ -254,10 +255,12 @@ class Wall:
         call.started = time.monotonic() if call.seq else 0.0
         done = act.perform(call.wanted, call.caller)
         if isinstance(done, Waiting):
-            done.call = call
-            self.queue.add(done, call.id)
-        else:
-            self.finish(call, done)
+            self.waiting[call.id] = call
+            done = self.queue.add(call.id, done)
+            if done is None:
+                return
+            del self.waiting[call.id]
+        self.finish(call, done)
 
     def finish(self, call: Call, done: Done | None) -> None:
         """Tells the guest how its call ended, and the trail if the act is on it. None: nobody waits any more."""
@@ -265,9 +268,9 @@ class Wall:
         if done is not None:
             if not done.error and wanted.kind == "listen" and (wanted.call == "listen" or wanted.proto == "udp"):
                 self.loop.desk.grants.forget()
-                self.loop.world.listening.show(call.caller.pid, wanted.fd)
+                self.loop.world.listening.show(call.caller.pid, call.fd)
             self.listener.answer(call.id, done.value, done.error)
-            if done.error == act.RESTART and wanted.kind and len(self.again) < MAX_KNOWN:
+            if done.error == ERESTARTSYS and wanted.kind and len(self.again) < MAX_KNOWN:
                 self.again[call.caller.tid] = wanted.call, wanted.address, call.seq
             elif call.seq and done.error not in PENDING:
                 ms = round((time.monotonic() - call.started) * 1000, 3)
@@ -283,7 +286,7 @@ class Wall:
         if theirs is not None:
             error = 0
             try:
-                self.listener.put_fd(call.id, theirs.fileno(), wanted.fd, close_on_exec=True)
+                self.listener.put_fd(call.id, theirs.fileno(), call.fd, close_on_exec=True)
             except OSError as failed:
                 error = failed.errno or errno.EPERM
             theirs.close()
