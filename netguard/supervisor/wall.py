@@ -17,7 +17,7 @@ import errno
 import select
 import sys
 import time
-from _socket import AF_UNIX
+from _socket import AF_UNIX, SOCK_DGRAM
 from collections import deque
 
 from netguard.core.acts import Facts
@@ -266,7 +266,7 @@ class Wall:
         """Tells the guest how its call ended, and the trail if the act is on it. None: nobody waits any more."""
         wanted = call.wanted
         if done is not None:
-            if not done.error and wanted.kind == "listen" and (wanted.call == "listen" or wanted.proto == "udp"):
+            if not done.error and (wanted.call == "listen" or (wanted.call == "bind" and wanted.type == SOCK_DGRAM)):
                 self.loop.desk.grants.forget()
                 self.loop.world.listening.show(call.caller.pid, call.fd)
             self.listener.answer(call.id, done.value, done.error)
