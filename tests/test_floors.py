@@ -58,7 +58,7 @@ FLOORS = {
     "paths": Floor("", "where our own files are; knows nothing of what is in them"),
     "policy": Floor("core errors paths", "text to compiled policy, tested without a guest and without a trail"),
     "trail": Floor("core record errors paths", "writes and reads lines; must not know why a line was written"),
-    "seccomp": Floor("core errors", "the kernel's wall: acts for the guest, knows neither rule files nor trails"),
+    "seccomp": Floor("core errors", "the kernel's side of the wall: asks, answers and acts, and decides nothing"),
     "supervisor": Floor(
         "core policy record resolver seccomp trail errors paths denied", "joins the parts; prints nothing"
     ),

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from netguard.core.policy import Policy
     from netguard.supervisor.guest import Change
     from netguard.supervisor.loop import Loop
+    from netguard.supervisor.start import Start
     from netguard.supervisor.target import Target
     from netguard.trail.writer import Writer
     from netguard.views.screen import Screen
@@ -42,7 +43,6 @@ MANY_LINES = 64
 MOVED = ("PYTHONPATH", "PYTHONPYCACHEPREFIX")
 
 #: Why each layer that a run could have is not there, for the trail's first line and for the reader.
-NO_WALL = "off: this version has no kernel wall, so native code and other programs are not seen"
 NO_HTTP = "off: this version does not read requests"
 
 
@@ -58,8 +58,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     option("--dry-run", action="store_true", help="decide and record, but deny nothing")
     option("--session", default="", metavar="NAME", help="what the run belongs to, on every line")
     option("--tag", action="append", default=[], metavar="KEY=VALUE", help="a label on every line; may be repeated")
-    option("--wall", choices=("auto", "require", "off"), default="auto", help="kernel wall; this version has none")
+    option("--wall", choices=("auto", "require", "off"), default="auto", help="kernel wall: the best there is; or none")
     option("--keep-fd", action="append", type=int, default=[], metavar="N", help="let the guest have this descriptor")
+    option("--keep-stragglers", action="store_true", help="wait for what outlives the program; else, 5 s")
     option("--status-fd", type=int, metavar="N", help="say there whose the exit status is")
     option("--quiet", action="store_true", help="no summary and no lines about denials")
     option("--live", action="store_true", help="show the run below what the program writes")
@@ -138,6 +139,8 @@ def guarded(args: Namespace) -> tuple[Change, int]:
     from netguard.supervisor.loop import Loop
     from netguard.supervisor.outlet import Outlet
     from netguard.supervisor.processes import user_name
+    from netguard.supervisor.shield import hide
+    from netguard.supervisor.start import ready
     from netguard.trail.folder import keep_policy, open_log, size_of
     from netguard.trail.name import name_of
     from netguard.trail.redact import Redactor
@@ -147,7 +150,6 @@ def guarded(args: Namespace) -> tuple[Change, int]:
     leave_folder()
     mask = signals.hold()  # first of all: what comes while netguard starts is for the guest
     tags = tags_of(args)
-    refuse_wall(args.wall)
     refuse_fds(args)
     wanted = target.parse(args.guest, os.environ)
     wanted.fds = tuple([fd for fd in wanted.fds if fd not in own_fds(args)])
@@ -157,17 +159,22 @@ def guarded(args: Namespace) -> tuple[Change, int]:
     redactor = Redactor(secrets_of(os.environ))
     trail, place = open_log(run, args.log, args.log_fd, redactor, size_of(args.max_trail))
     screen = Screen(quiet=args.quiet, dry_run=args.dry_run, audit=not args.rules, trail=place)
-    if args.wall == "auto":
-        screen.note = "wall: off, this version has none; what native code and other programs do is not seen"
     session = Session(policy, Context(user_name(os.getuid()), args.session, tags), dry_run=args.dry_run)
     if place and not args.log:
         keep_policy(policy, run)
     address, write = new_address(), writing(trail, screen)
     loop = Loop(session, Outlet(write, screen.say, screen.tick), address, run, os.environ.get("PATH", os.defpath))
-    write(coverage(args, wanted, policy, tags))
-    advise(args, wanted, screen)
-    end = watched(args, loop, wanted, environment(address, run), mask)
-    close(trail, screen, session.decisions, end, reported=loop.reported)
+    hide()
+    start = ready(wanted, environment(address, run), mask, tuple(args.keep_fd), args.wall)
+    try:
+        write({**coverage(args, wanted, policy, tags), **start.said()})
+    except BaseException:
+        start.give_up()
+        raise
+    screen.note = note_of(start)
+    advise(args, wanted, screen, start)
+    end = watched(args, loop, start)
+    close(trail, screen, session.decisions, end, reported=loop.reported, left=loop.left)
     if args.suggest:
         write_suggestion(screen, args.suggest)
     if wanted.is_python and not loop.reported:
@@ -189,41 +196,46 @@ def writing(trail: Writer, screen: Screen) -> Callable[[dict[str, object]], int]
     return write
 
 
-def advise(args: Namespace, wanted: Target, screen: Screen) -> None:
+def advise(args: Namespace, wanted: Target, screen: Screen, start: Start) -> None:
     """Says before the start what a user may not expect of this call."""
-    if not wanted.is_python:
+    if not wanted.is_python and start.listener is None:
         screen.tell(f"netguard: {wanted.script} is not Python: only the Python that it starts is seen, nothing else")
     if not args.rules and "--rules" in args.guest[1:]:
         # A run that its user takes for held, and that nothing holds.
         screen.tell("netguard: no rules: --rules stands behind what is run and was given to that; it belongs before it")
 
 
-def watched(
-    args: Namespace, loop: Loop, wanted: Target, environ: dict[str, str], mask: frozenset[int]
-) -> Change:
+def watched(args: Namespace, loop: Loop, start: Start) -> Change:
     """The guest's life, from its start to its end. If it can no longer be watched, it is ended."""
     import gc
 
     from netguard.supervisor import guest, signals
     from netguard.supervisor.listener import allow_many_fds
-    from netguard.supervisor.shield import hide
 
     if is_nested():
         from netguard.supervisor.outer import denial
 
         loop.world.outer = denial
-    hide()
-    pid = guest.start(wanted, environ, mask, tuple(args.keep_fd))
+    pid = start.go()
     try:
+        if start.listener:
+            loop.behind(start.listener)
         inbox = signals.Inbox()
         # What the guest holds now is its own: a reader must not wait for our copies of it.
-        guest.let_go({0, 1, *wanted.fds, *args.keep_fd}.difference(own_fds(args)))
+        guest.let_go({0, 1, *start.target.fds, *args.keep_fd}.difference(own_fds(args)))
         allow_many_fds()
         gc.freeze()  # what is loaded by now stays: the collector need not look through it, now or at the end
-        return loop.serve(pid, inbox, must_report=wanted.is_python)
+        return loop.serve(pid, inbox, must_report=start.target.is_python, keep=args.keep_stragglers)
     except BaseException:
         guest.send(pid, 9)  # nobody watches it any more
         raise
+
+
+def note_of(start: Start) -> str:
+    """What the summary says of a wall that is not whole; nothing of one that is, or that nobody wanted."""
+    if start.tier is None or start.tier.letter == "A":
+        return ""
+    return f"wall: {start.said()['wall']} (netguard doctor says more)"
 
 
 def leave_folder() -> None:
@@ -266,12 +278,6 @@ def tags_of(args: Namespace) -> dict[str, str]:
             raise UsageError(f"--tag {text}: a tag is KEY=VALUE")
         tags[key] = value
     return tags
-
-
-def refuse_wall(wall: str) -> None:
-    """`require` means require."""
-    if wall == "require":
-        raise StartError("--wall require: this version has no kernel wall; without it native code is not held")
 
 
 def refuse_fds(args: Namespace) -> None:
@@ -323,7 +329,6 @@ def coverage(args: Namespace, wanted: Target, policy: Policy, tags: dict[str, st
         "platform": sys.platform,
         "mode": "dry-run" if args.dry_run else "run",
         "hooks": "asked for" if wanted.is_python else "off: not Python; what it starts is asked for",
-        "wall": NO_WALL,
         "http_view": NO_HTTP,
         "policy": policy.digest,
         "default": policy.default,
@@ -337,14 +342,17 @@ def coverage(args: Namespace, wanted: Target, policy: Policy, tags: dict[str, st
     return line
 
 
-def close(trail: Writer, screen: object, decisions: int, end: Change, *, reported: bool) -> None:
+def close(trail: Writer, screen: Screen, decisions: int, end: Change, *, reported: bool, left: int) -> None:
     """Ends the trail and shows the summary."""
     line: dict[str, object] = {"kind": "close", "exit" if end.what == "exited" else "signal": end.value}
     line["decisions"] = decisions
     if not reported:
         line["reason"] = "no guarded Python reported"
+    if left:
+        line["why"] = f"{left} processes outlived the program and were ended"
+        screen.tell(f"netguard: {line['why']} (--keep-stragglers waits for them)")
     trail.close(line)
-    screen.summary()  # type: ignore[attr-defined]
+    screen.summary()
 
 
 def write_suggestion(screen: Screen, path: str) -> None:

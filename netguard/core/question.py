@@ -5,6 +5,8 @@
     ask      kind event proto host port path program CODE argv…   may this happen?
     lookup   function name service n n n n CODE                   may this name be looked up, and what is it?
     hostile  kind event why CODE                                  an argument that could not be read
+    note     kind event proto host port path program CODE         the system call that comes next does this; has no answer
+    why                                                           why was this thread's last call denied?
     listening fd                                                  this descriptor listens now
     result   seq errno milliseconds                               how a recorded act ended; has no answer
 
@@ -22,6 +24,8 @@ SHAPES: dict[str, tuple[int, int, bool, int]] = {
     "open": (1, 6, False, 0),
     "hello": (2, 6, True, 0),
     "ask": (2, 15, True, 9),
+    "note": (2, 15, False, 9),
+    "why": (2, 2, False, 0),
     "lookup": (2, 15, False, 9),
     "hostile": (2, 11, False, 5),
     "listening": (2, 3, False, 0),
@@ -29,8 +33,11 @@ SHAPES: dict[str, tuple[int, int, bool, int]] = {
 }
 
 #: The operations that name a kind of act.
-KINDRED = ("ask", "hostile")
+KINDRED = ("ask", "note", "hostile")
 _KINDS = frozenset((*KINDS, "audit"))
+
+#: Which sensors saw an act: the witness, the kernel, or both.
+HOOK, KERNEL, BOTH = ["hook"], ["kernel"], ["hook", "kernel"]
 
 #: Characters of a question's number: it comes back in the answer, which has a bound of its own.
 MAX_NUMBER = 64
@@ -44,16 +51,22 @@ class Malformed(ValueError):
 
 
 class Question:
-    """One frame. `fields` are those of its shape, `argv` what follows them, `code` its CODE fields if it has them."""
+    """One frame. `fields` are those of its shape, `argv` what follows them, `code` its CODE fields if it has them.
 
-    __slots__ = ("argv", "code", "fields", "number", "op")
+    layers: who saw what it asks about.
+    """
 
-    def __init__(self, op: str, number: str, fields: list[str], argv: tuple[str, ...], code: Code) -> None:
+    __slots__ = ("argv", "code", "fields", "layers", "number", "op")
+
+    def __init__(
+        self, op: str, number: str, fields: list[str], argv: tuple[str, ...], code: Code, layers: list[str] = HOOK
+    ) -> None:
         self.op = op
         self.number = number
         self.fields = fields
         self.argv = argv
         self.code = code
+        self.layers = layers
 
 
 def parse(frame: bytes) -> Question:

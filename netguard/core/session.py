@@ -104,11 +104,15 @@ class Session:
 
     # Questions
 
-    def hello(self, to: Asker, process: Process, question: Question) -> list[Command]:
-        """A guarded interpreter reports; it hears which further events the rules name. Here stands its whole argv."""
+    def hello(self, to: Asker, process: Process, question: Question, *, wall: bool = False) -> list[Command]:
+        """A guarded interpreter reports. Here stands its whole argv.
+
+        It hears whether there is a wall, so that it need only announce what the wall decides, and which further events
+        the rules name.
+        """
         line: Line = {"kind": "coverage", "event": "process", "hooks": "on", "python": question.fields[1]}
         line["proc"] = {**process.line, "argv": list(process.argv)}
-        return [Record(line), Reply(to, question.number, ALLOW, *self.audit_names)]
+        return [Record(line), Reply(to, question.number, ALLOW, "wall" if wall else "", *self.audit_names)]
 
     def ask(self, to: Asker, process: Process, question: Question, facts: Facts, now: float) -> list[Command]:
         """May this act happen?"""
@@ -315,7 +319,7 @@ class Session:
         found: Line = {
             "kind": request.kind,
             "event": request.event,
-            "layers": ["hook"],
+            "layers": question.layers,
             "verdict": verdict,
             "rule": rule,
             "why": why,

@@ -23,11 +23,22 @@ ARCH = MACHINES[MACHINE][1] if MACHINE in MACHINES else 0
 #: PIDFD_THREAD of <linux/pidfd.h>, since Linux 6.9: the descriptor of one thread.
 PIDFD_THREAD = os.O_EXCL
 
+#: Of prctl(2): nothing that this process or its children execute gets more rights than they have.
+_PR_SET_NO_NEW_PRIVS = 38
+
+#: Of seccomp(2): to install a filter; with a listener; with waits that only a fatal signal interrupts (Linux 5.19).
+_SET_MODE_FILTER = 1
+NEW_LISTENER, WAIT_KILLABLE = 0x08, 0x20
+
+#: struct sock_filter and struct sock_fprog of <linux/filter.h>, the latter's pointer aligned.
+_INSTRUCTION = struct.Struct("HBBI")
+_FILTER = struct.Struct("HP")
+
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def _function(name: str, *arguments: type, result: type = ctypes.c_int):  # type: ignore[no-untyped-def]  # noqa: ANN202
-    """A function of libc's with its prototype. Each time a new object, so that one may be `syscall` in several forms."""
+def _function(name: str, *arguments: type, result: type = ctypes.c_int):  # type: ignore[no-untyped-def]
+    """A function of libc's with its prototype. A new object each time: `syscall` has several forms."""
     found = _libc[name]
     found.argtypes = arguments
     found.restype = result
@@ -138,3 +149,20 @@ def connect(fd: int, address: bytes) -> int:
 def bind(fd: int, address: bytes) -> int:
     """bind(2) likewise."""
     return ctypes.get_errno() if _bind(fd, address, len(address)) < 0 else 0
+
+
+def no_new_privs() -> None:
+    """What the kernel wants of a process that is not root before it takes a filter or a Landlock domain. For good."""
+    prctl(_PR_SET_NO_NEW_PRIVS, 1)
+
+
+def install_filter(program: list[tuple[int, int, int, int]], flags: int = 0) -> int:
+    """Puts this thread and all it will start under a filter, for good. Returns the listener with NEW_LISTENER, else 0.
+
+    Raises OSError: EINVAL for a flag that the kernel does not know, EBUSY where there is a listener already.
+    """
+    code = b"".join([_INSTRUCTION.pack(*instruction) for instruction in program])
+    held = ctypes.create_string_buffer(code, len(code))
+    about = _FILTER.pack(len(program), ctypes.addressof(held))
+    given = ctypes.create_string_buffer(about, len(about))
+    return syscall("seccomp", _SET_MODE_FILTER, flags, ctypes.addressof(given))

@@ -1,4 +1,4 @@
-"""The numbers of the system calls that netguard names, by machine. Data alone: what is done with each is said elsewhere.
+"""The numbers of the system calls that netguard names, by machine. Data alone.
 
 Source: <asm/unistd_64.h> for x86-64 and <asm-generic/unistd.h> for aarch64; a test compares the table with both.
 """
@@ -7,6 +7,9 @@ from __future__ import annotations
 
 #: What `os.uname().machine` says -> column of the table, AUDIT_ARCH of <linux/audit.h>.
 MACHINES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
+
+#: The newest call that somebody has looked at, Linux 6.18's file_setattr. From 424 on, the machines number alike.
+NEWEST = 469
 
 #: Name -> (x86-64, aarch64); None where the machine has no such call.
 TABLE: dict[str, tuple[int, int | None]] = {
@@ -17,6 +20,7 @@ TABLE: dict[str, tuple[int, int | None]] = {
     "bind": (49, 200),
     "bpf": (321, 280),
     "chroot": (161, 51),
+    "clock_settime": (227, 112),
     "clone": (56, 220),
     "clone3": (435, 435),
     "close_range": (436, 436),
@@ -24,6 +28,7 @@ TABLE: dict[str, tuple[int, int | None]] = {
     "delete_module": (176, 106),
     "execve": (59, 221),
     "execveat": (322, 281),
+    "fanotify_init": (300, 262),
     "fcntl": (72, 25),
     "finit_module": (313, 273),
     "fsconfig": (431, 431),
@@ -52,6 +57,7 @@ TABLE: dict[str, tuple[int, int | None]] = {
     "move_mount": (429, 429),
     "open_by_handle_at": (304, 265),
     "open_tree": (428, 428),
+    "open_tree_attr": (467, 467),
     "perf_event_open": (298, 241),
     "pidfd_getfd": (438, 438),
     "pidfd_open": (434, 434),
@@ -76,6 +82,7 @@ TABLE: dict[str, tuple[int, int | None]] = {
     "sendto": (44, 206),
     "setns": (308, 268),
     "setsockopt": (54, 208),
+    "settimeofday": (164, 170),
     "socket": (41, 198),
     "socketpair": (53, 199),
     "swapoff": (168, 225),
@@ -86,6 +93,7 @@ TABLE: dict[str, tuple[int, int | None]] = {
     "unshare": (272, 97),
     "uselib": (134, None),
     "userfaultfd": (323, 282),
+    "vhangup": (153, 58),
 }
 
 

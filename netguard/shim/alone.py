@@ -232,7 +232,7 @@ class Alone:
             self.granted.clear()
             self.world.show(int(question.fields[0]))
             return [Reply(None, "0", "allow")]
-        return [Reply(None, "0", "allow", *session.audit_names)]  # hello: its line began the chain
+        return [Reply(None, "0", "allow", "", *session.audit_names)]  # hello: its line began the chain
 
     def keep(self, fields: tuple[str, ...], commands: list[Command]) -> None:
         """Keeps a grant of an address until the next second."""

@@ -227,6 +227,13 @@ class Channel:
             except (OSError, ValueError):
                 pass
 
+    def note(self, fields: tuple[str, ...]) -> None:
+        """Announces the system call that this thread makes next. What cannot be sent is lost: it carries no right."""
+        try:
+            self._line().sock.send(pack(("note", "0", *fields)), _NOTE)
+        except (OSError, ValueError, Lost):
+            pass
+
     def _line(self) -> Connection:
         """This thread's connection in this process: the one it has, a first one, or one new try after a loss."""
         pid = getpid()
@@ -246,6 +253,11 @@ class Channel:
         if getattr(self.lines, "line", None) is line:
             self.lines.line = None
 
+    def _bear(self, sock: _socket.socket) -> None:
+        """Waits on this socket end some time."""
+        sock.setsockopt(_SOL_SOCKET, _SO_RCVTIMEO, self.patience)
+        sock.setsockopt(_SOL_SOCKET, _SO_SNDTIMEO, self.patience)
+
     def _open(self, pid: int, why: str) -> Connection:
         sock = None
         lines = self.lines
@@ -253,9 +265,9 @@ class Channel:
         try:
             sock = _SOCKET(_UNIX, _SEQPACKET, 0, lift(_SOCKET(_UNIX, _SEQPACKET).detach()))
             sock.settimeout(None)  # the guest may have set a default time-out
-            sock.setsockopt(_SOL_SOCKET, _SO_RCVTIMEO, self.patience)
-            sock.setsockopt(_SOL_SOCKET, _SO_SNDTIMEO, self.patience)
+            self._bear(sock)
             reach(sock, self.address)
+            self._bear(sock)  # behind a wall another socket is there now (supervisor/wall.py)
             line = Connection(sock, pid)
             if self.supervisor != line.peer:
                 if self.supervisor != -1:

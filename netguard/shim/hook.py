@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from time import monotonic
 
-from ..denied import Denied, denied
+from ..denied import EACCES, Denied, denied
 from . import credentials, origin
 from .arguments import READERS, Hostile
 from .asker import OPENING, Lost, is_ours
@@ -33,14 +33,23 @@ UDP_MEMORY = 5.0
 #: More UDP destinations than a client has at once; past it they are asked for again.
 UDP_SLOTS = 1_024
 
+#: What the wall decides where there is one: here it is only announced. The kernel asks when the call is made, and goes
+#: by what the call says.
+_ANNOUNCED = frozenset(
+    [(kind, proto) for kind in ("connect", "listen") for proto in ("tcp", "udp", "unix")]
+)
+
 #: Events from C by which `subprocess.Popen` starts its program; the record names what the user knows.
 _STARTS = ("_posixsubprocess.fork_exec", "os.posix_spawn")
 
 
 class Witness:
-    """What the hook needs: the table for this run, the channel, and what it may remember."""
+    """What the hook needs: the table for this run, the channel, and what it may remember.
 
-    __slots__ = ("channel", "environment", "known", "rows", "udp")
+    walled: whether the kernel asks the supervisor about each connection, so that here it need only be announced.
+    """
+
+    __slots__ = ("channel", "environment", "known", "rows", "udp", "walled")
 
     def __init__(self, channel: Asker, environment: Environment, table: dict[str, tuple[str, str]]) -> None:
         self.channel = channel
@@ -49,6 +58,7 @@ class Witness:
         self.rows: dict[str, Row] = {event: (kind, readers[reader]) for event, (kind, reader) in table.items()}
         self.udp: dict[tuple[str, str], float] = {}
         self.known: set[str] = set()
+        self.walled = False
 
     def saw(self, event: str, args: tuple[object, ...]) -> None:
         """Handles one watched event. Raises Denied when it may not go on."""
@@ -81,6 +91,9 @@ class Witness:
             return
         if kind == "native" and (path or program) in self.known:
             return
+        if self.walled and (kind, proto) in _ANNOUNCED:
+            self.announce(kind, event, act)
+            return
         lines = self.channel.lines
         if kind == "audit" and event in OPENING and getattr(lines, "opening", False):
             return
@@ -92,6 +105,28 @@ class Witness:
         lines.seq = answer[1]  # "0" where there is no line
         if answer[2] == "again":
             self.remember(kind, host, port, path or program)
+
+    def announce(self, kind: str, event: str, act: Act) -> None:
+        """Tells which code is about to do this. It gives no right, so nobody waits for an answer, and it may be lost."""
+        proto, host, port, path, program, _ = act
+        lines = self.channel.lines
+        lines.seq, lines.announced = "0", (kind, act)
+        self.channel.note((kind, event, proto, host, port, path, program, *origin.here(4)))
+        if proto == "udp":
+            self.remember(kind, host, port, path)
+
+    def explain(self, number: int) -> None:
+        """Raises the denial that an EACCES of the wall's stands for; returns where it was one of the kernel's own."""
+        announced = getattr(self.channel.lines, "announced", None)
+        if not self.walled or number != EACCES or announced is None:
+            return
+        try:
+            answer = self.channel.ask("why", ())
+        except (Lost, ValueError):
+            return
+        if answer[0] == "deny":
+            kind, act = announced
+            raise denied(kind, destination(act), answer[2], answer[3]) from None
 
     def remember(self, kind: str, host: str, port: str, path: str) -> None:
         """Keeps a grant that the supervisor said stands for a while: a UDP destination, a library, a symbol."""

@@ -83,9 +83,11 @@ def wrap_connect(name: str, addresses: Addresses, witness: Witness) -> Callable[
         try:
             found = original(self, addresses.exact(_family(self), address))
             number = found or 0
+            witness.explain(number)
             return found
         except OSError as error:
             number = error.errno or (ETIMEDOUT if type(error) is _timeout else 0)
+            witness.explain(number)
             raise
         finally:
             # Only what is on record has an outcome to add; a silent grant stays silent.
@@ -105,6 +107,9 @@ def wrap_bind(addresses: Addresses, witness: Witness) -> Callable[..., object]:
             original(self, addresses.exact(_family(self), address))
             if _kind(self) & 0xF == _DGRAM:
                 show(witness, self)
+        except OSError as error:
+            witness.explain(error.errno)
+            raise
         finally:
             del self, address
 
@@ -122,6 +127,9 @@ def wrap_listen(witness: Witness) -> Callable[..., object]:
                 witness.saw("socket.bind", (self, (ANY[_family(self)], 0)))
             original(self, *backlog)
             show(witness, self)
+        except OSError as error:
+            witness.explain(error.errno)
+            raise
         finally:
             del self
 
@@ -130,13 +138,15 @@ def wrap_listen(witness: Witness) -> Callable[..., object]:
 
 def show(witness: Witness, sock: _socket.socket) -> None:
     """Says which descriptor now listens. The supervisor asks the kernel what it is; a guest's word gives no right."""
+    if witness.walled:
+        return  # the call has said it
     try:
         witness.channel.ask("listening", (str(_fileno(sock)),))
     except (Lost, ValueError):  # not shown means not the run's own: the next connection to it is judged as any other
         return
 
 
-def wrap_sendto(addresses: Addresses) -> Callable[..., object]:
+def wrap_sendto(addresses: Addresses, witness: Witness) -> Callable[..., object]:
     """Returns `sendto(data[, flags], address)`."""
     original: Callable[..., object] = _socket.socket.sendto
 
@@ -145,13 +155,16 @@ def wrap_sendto(addresses: Addresses) -> Callable[..., object]:
             if len(args) < 2:
                 return original(self, *args)
             return original(self, *args[:-1], addresses.exact(_family(self), args[-1]))
+        except OSError as error:
+            witness.explain(error.errno)
+            raise
         finally:
             del self, args
 
     return sendto
 
 
-def wrap_sendmsg(addresses: Addresses) -> Callable[..., object]:
+def wrap_sendmsg(addresses: Addresses, witness: Witness) -> Callable[..., object]:
     """Returns `sendmsg(buffers[, ancdata[, flags[, address]]])`."""
     original: Callable[..., object] = _socket.socket.sendmsg
 
@@ -160,6 +173,9 @@ def wrap_sendmsg(addresses: Addresses) -> Callable[..., object]:
             if len(args) < 4 or args[3] is None:
                 return original(self, *args)
             return original(self, *args[:3], addresses.exact(_family(self), args[3]), *args[4:])
+        except OSError as error:
+            witness.explain(error.errno)
+            raise
         finally:
             del self, args
 
@@ -174,8 +190,8 @@ def wrappers(lookups: Lookups, witness: Witness) -> dict[str, Callable[..., obje
         "connect_ex": wrap_connect("connect_ex", addresses, witness),
         "bind": wrap_bind(addresses, witness),
         "listen": wrap_listen(witness),
-        "sendto": wrap_sendto(addresses),
-        "sendmsg": wrap_sendmsg(addresses),
+        "sendto": wrap_sendto(addresses, witness),
+        "sendmsg": wrap_sendmsg(addresses, witness),
     }
 
 

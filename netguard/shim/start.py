@@ -52,9 +52,10 @@ def report(witness: hook.Witness, argv: list[str]) -> None:
     answer = witness.channel.ask("hello", (VERSION, sys.version.split()[0], sys.executable or "", cwd, *argv))
     if answer[0] != "allow":
         raise RuntimeError(f"this interpreter may not start: {answer[-1]}")
+    witness.walled = answer[2] == "wall"
     # Events that rules name as `audit:NAME`; the hook looks them up in the same dict.
-    witness.environment.asked.update(answer[2:])
-    for event in answer[2:]:
+    witness.environment.asked.update(answer[3:])
+    for event in answer[3:]:
         witness.rows.setdefault(event, ("audit", arguments.bare))
 
 

@@ -47,24 +47,24 @@ class World:
         if kind == "connect" and proto != "unix":
             address = parse_ip(host)
             number = int(port) if port.isascii() and port.isdigit() and len(port) <= 5 else None
-            return self._at(process.pid, address, proto, number, now)
+            return self.at(process.pid, address, proto, number, now)
         if kind == "connect" or kind == "listen":
-            return self._socket(process.pid, path) if proto == "unix" else Facts(parse_ip(host))
+            return self.at_path(process.pid, path) if proto == "unix" else Facts(parse_ip(host))
         if kind == "http":
             name, number = endpoint_of(question)
-            return self._at(process.pid, host_of(name)[1], "tcp", number, now)
+            return self.at(process.pid, host_of(name)[1], "tcp", number, now)
         if kind == "exec":
             return self._program(program, question.argv, process)
         return Facts(path=real_path(path)) if path.startswith("/") else Facts(path=path) if path else NO_FACTS
 
-    def _at(self, pid: int, address: tuple[int, int] | None, proto: str, port: int | None, now: float) -> Facts:
+    def at(self, pid: int, address: tuple[int, int] | None, proto: str, port: int | None, now: float) -> Facts:
         """What is known of an address: the names it was given for, and whether the run itself answers there."""
         if address is None:
             return NO_FACTS
         own = self.asks_own and port is not None and self.listening.owns(pid, proto, address, port)
         return Facts(address, self.leases.names(address, now), own)
 
-    def _socket(self, pid: int, path: str) -> Facts:
+    def at_path(self, pid: int, path: str) -> Facts:
         """A unix socket has one place, whatever links lead there; an abstract name is its own place."""
         real = real_path(path) if path and not path.startswith("@") else path
         return Facts(path=real, own=self.asks_own and self.listening.owns_path(pid, real))

@@ -8,12 +8,13 @@ logged has its line each time; only what stands on it is known.
 
 from __future__ import annotations
 
+from netguard.core.commands import Record, Reply
 from netguard.core.wire import pack
 from netguard.record.chain import Again
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from netguard.core.commands import Reply
+    from netguard.core.commands import Command
     from netguard.core.process import Process
     from netguard.supervisor.peer import Peer
 
@@ -31,13 +32,16 @@ ASK, MAX_NUMBER = b"ask\0", 64
 class Grant:
     """What a question is answered with.
 
-    rule: whose grant it is.  line: what goes on record first, None where it is granted in silence.
+    verdict, rest: as the session said them.  rule: whose grant it is.
+    line: what goes on record first, None where it is granted in silence.
     before, behind: the answer's bytes around the number of that record.  silent: all of them where there is none.
     """
 
-    __slots__ = ("before", "behind", "line", "rule", "silent")
+    __slots__ = ("before", "behind", "line", "rest", "rule", "silent", "verdict")
 
     def __init__(self, reply: Reply, line: dict[str, object] | None) -> None:
+        self.verdict = reply.verdict
+        self.rest = reply.rest
         self.rule = reply.rule
         self.line = None if line is None else Again(line)
         self.before = pack(("", reply.verdict, ""))
@@ -50,7 +54,7 @@ class Grant:
 
 
 class Grants:
-    """(process, text behind the number) -> grant."""
+    """(process, what it asked) -> grant. What was asked is a question's text behind its number, or a call's own."""
 
     __slots__ = ("known",)
 
@@ -67,13 +71,14 @@ class Grants:
             return None
         return known, frame[4:end]
 
-    def keep(self, peer: Peer, frame: bytes, reply: Reply, line: dict[str, object] | None) -> None:
-        """Keeps what a question was answered with."""
-        if len(frame) > MAX_KEPT:
+    def keep(self, process: Process | None, asked: bytes, commands: list[Command]) -> None:
+        """Keeps what a question was answered with: the reply that is the last of these commands."""
+        first, reply = commands[0], commands[-1]
+        if len(asked) > MAX_KEPT or not isinstance(reply, Reply):
             return
         if len(self.known) >= MAX_GRANTS:
             self.known.clear()
-        self.known[peer.process, frame[frame.find(b"\0", 4) :]] = Grant(reply, line)
+        self.known[process, asked] = Grant(reply, first.line if isinstance(first, Record) else None)
 
     def forget(self) -> None:
         """Something has changed."""

@@ -59,26 +59,31 @@ class Change:
         return self.what in ("exited", "killed")
 
 
-def start(target: Target, environ: Mapping[str, str], mask: Iterable[int], keep_fds: tuple[int, ...] = ()) -> int:
-    """Start the guest and return its pid.
+def programs(target: Target) -> list[tuple[str, tuple[str, ...]]]:
+    """What is executed: the second where the kernel knows no format for the first.
 
-    environ:  its whole environment.
-    mask:     the signal mask it gets: what `signals.hold` returned.
-    keep_fds: descriptors above 2 that it may have, out of those netguard itself was started with.
-
-    Raises NotFound (127), NotExecutable (126), StartError (125, also for a descriptor that was never handed over).
+    That is a shell script without a first line: execvp and every shell do the same.
     """
-    shut_inherited(keep_fds, target.fds)
-    try:
-        return spawn(target.program, target.argv, environ, mask)
-    except OSError as error:
-        if error.errno != errno.ENOEXEC:
-            raise refusal(target.program, error) from None
-    try:
-        # No format the kernel knows, so a shell script without a first line: execvp and every shell do the same.
-        return spawn("/bin/sh", ("/bin/sh", target.program, *target.argv[1:]), environ, mask)
-    except OSError as error:
-        raise refusal(target.program, error) from None
+    return [(target.program, target.argv), ("/bin/sh", ("/bin/sh", target.program, *target.argv[1:]))]
+
+
+def start(target: Target, environ: Mapping[str, str], mask: Iterable[int]) -> int:
+    """Start the guest without a wall and return its pid. `shut_inherited` comes before.
+
+    environ: its whole environment.
+    mask:    the signal mask it gets: what `signals.hold` returned.
+
+    Raises NotFound (127), NotExecutable (126), StartError (125).
+    """
+    failed = OSError(errno.ENOENT, os.strerror(errno.ENOENT))
+    for program, argv in programs(target):
+        try:
+            return spawn(program, argv, environ, mask)
+        except OSError as error:
+            failed = error
+            if error.errno != errno.ENOEXEC:
+                break
+    raise refusal(target.program, failed)
 
 
 def spawn(program: str, argv: tuple[str, ...], environ: Mapping[str, str], mask: Iterable[int]) -> int:

@@ -9,10 +9,13 @@ from __future__ import annotations
 import _socket as socket  # the C half: the same class without the enums, which cost 4 ms at start-up
 import sys
 
-from netguard.core.seal import begin, keyed
+from netguard.core.seal import SIZE, begin, keyed
+from netguard.core.wire import MAX_ANSWER, pack
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from netguard.core.process import Process
 
 #: Bytes of struct ucred (unix(7)): pid, uid, gid, each an int.
@@ -23,27 +26,38 @@ class Peer:
     """One connection.
 
     pid, uid: of who opened it, by the kernel's word.
+    tid:      its thread, where the kernel said that too; 0: only the guest says it.
     process:  what is known of it; None until it has said `open`.
     waiting:  whether a question of its has no answer yet. It may ask the next one only then, so that nobody can pile
               up look-ups and delays.
     seq:      the record of its last act, 0 when that left none or its outcome is known: the only one that it may add
               an outcome to.
+    note:     what its witness said last of the call that comes next, as it came; b"" when that was used.
     greeted:  whether it has reported as a guarded interpreter, which one does once.
     closed:   whether an answer still finds it.
     key:      what its answers are sealed with: empty until its interpreter has reported.
     code:     the seal of the answer that is to come, as far as the question makes it.
+
+    hung_up: called when it has been closed.
     """
 
-    __slots__ = ("closed", "code", "fd", "greeted", "key", "pid", "process", "seq", "sock", "uid", "waiting")
+    __slots__ = (
+        "closed", "code", "fd", "greeted", "hung_up", "key", "note", "pid", "process", "seq", "sock", "tid", "uid",
+        "waiting",
+    )  # fmt: skip
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, hung_up: Callable[[Peer], None], pid: int = 0, tid: int = 0) -> None:
         attested = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, UCRED)
-        self.pid, self.uid = [int.from_bytes(attested[at : at + 4], sys.byteorder) for at in (0, 4)]
+        said, self.uid = [int.from_bytes(attested[at : at + 4], sys.byteorder) for at in (0, 4)]
+        self.pid = pid or said
+        self.tid = tid
         self.sock = sock
         self.fd = sock.fileno()
+        self.hung_up = hung_up
         self.process: Process | None = None
         self.waiting = False
         self.seq = 0
+        self.note = b""
         self.greeted = False
         self.closed = False
         self.key = keyed(b"")
@@ -53,12 +67,31 @@ class Peer:
         """A question has come; its own text is part of what seals its answer."""
         self.code = begin(self.key, frame)
 
-    def sealed(self, answer: bytes) -> bytes:
-        """The answer as it is sent. The code serves once: what comes after it was not asked."""
-        self.code.update(answer)
-        return self.code.digest() + answer
+    def answer(self, number: str, verdict: str, rest: tuple[str, ...], seq: int) -> None:
+        """Answers its question; `seq` is the record that its outcome may be added to."""
+        try:
+            frame = pack((number, verdict, str(seq), *rest), MAX_ANSWER - SIZE)
+        except ValueError:
+            # Too long for a frame (a name with thousands of addresses). To hear nothing is a denial.
+            self.cut_off()
+            return
+        self.send(frame, seq)
 
-    def close(self) -> None:
+    def send(self, answer: bytes, seq: int) -> None:
+        """Sends an answer. Its code serves once: what comes after it was not asked."""
+        if self.closed:
+            return
+        self.waiting = False
+        self.seq = seq
+        self.code.update(answer)
+        try:
+            self.sock.send(self.code.digest() + answer)
+        except OSError:  # gone, or never reading
+            self.cut_off()
+
+    def cut_off(self) -> None:
         """Hangs up."""
-        self.closed = True
-        self.sock.close()
+        if not self.closed:
+            self.closed = True
+            self.hung_up(self)
+            self.sock.close()

@@ -28,7 +28,7 @@ def frame_of(op: str, *more: str) -> list[str]:
     """A well-formed frame's texts."""
     begin, end, _, code_at = SHAPES[op]
     texts = [op, *NUMBERS[op], *["x"] * (end - begin)]
-    if op in ("ask", "hostile"):
+    if op in ("ask", "note", "hostile"):
         texts[2] = "connect"
     if code_at:
         texts[code_at : code_at + 6] = CODE

@@ -23,7 +23,8 @@ def run(words: list[str]) -> int:
         del signals.signal.sigwaitinfo
     keep = tuple(int(word) for word in os.environ.pop("GUEST_DRIVER_KEEP", "").split())
     asked = target.parse(words, os.environ)
-    pid = guest.start(asked, os.environ, mask, keep)
+    guest.shut_inherited(keep, asked.fds)
+    pid = guest.start(asked, os.environ, mask)
     guest.let_go((0, 1, *keep))
     inbox = signals.Inbox()
     job, end = guest.Job(pid), None

@@ -1,0 +1,243 @@
+"""Starts the guest behind the wall: a child that fences itself in, hands the listener over, and becomes the guest.
+
+    supervisor                                child
+    fork ───────────────────────────────────▶ dies with the supervisor; gives up all later privileges
+                                              Landlock, then the filter: from here on its calls are ours
+    copies the listener (pidfd_getfd)   ◀──── says its number on a pipe, and waits
+    writes the trail's first line, then go ─▶ closes the listener, executes the program
+    answers that one call               ◀────
+
+The number goes through a pipe, and not the descriptor over a socket: `sendmsg` is notified already, and nobody would
+be there to answer it. The child is a copy of the supervisor and runs its code alone until it executes the program.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+import struct
+
+from netguard.seccomp import abi, landlock, table
+from netguard.seccomp.notify import CONTINUE, Listener
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal
+    from collections.abc import Iterable, Mapping, Sequence
+    from typing import NoReturn
+
+    Program = tuple[str, tuple[str, ...]]
+else:
+    import _signal as signal  # the same functions without the enums, which cost 4 ms at start-up
+
+#: Of <linux/prctl.h>.
+SET_PDEATHSIG, SET_DUMPABLE, SET_NO_NEW_PRIVS, SET_CHILD_SUBREAPER = 1, 4, 38, 36
+
+#: Flags of seccomp(2): the listener, and that a call which we have taken waits for us and for SIGKILL alone. The second
+#: is Linux 5.19's; without it a signal ends the wait and the call comes again.
+NEW_LISTENER, WAIT_KILLABLE = 8, 32
+
+#: What the child says on the pipe: a step of STEPS, and an errno or the listener's number.
+_SAID = struct.Struct("<ii")
+STEPS = ("ready", "no_new_privs", "landlock", "filter", "listener", "start")
+
+#: Ignored by every Python at its own start, so not by the wish of whoever started netguard.
+PYTHONS_OWN = (signal.SIGPIPE, signal.SIGXFSZ)
+
+
+class Refused(Exception):
+    """The kernel did not give what a step needs. step: one of STEPS, "descriptors" or "memory"; errno: why."""
+
+    def __init__(self, step: str, number: int) -> None:
+        super().__init__(f"{step}: {os.strerror(number)}")
+        self.step = step
+        self.errno = number
+
+
+class Launch:
+    """One child that stands ready to become the guest.
+
+    pid:      its own, and the guest's.
+    listener: what its calls come out of; None without `notify`.
+
+    programs: (path, argv), tried in order while the kernel knows no format for one.
+    mask:     the signal mask that the guest gets.
+    fence:    of Landlock; None for none.  notify: whether its calls are handed over; else only the static part holds.
+    Raises Refused; then there is no child.
+    """
+
+    def __init__(
+        self,
+        programs: Sequence[Program],
+        environ: Mapping[str, str],
+        mask: Iterable[int],
+        fence: landlock.Fence | None,
+        *,
+        notify: bool = True,
+    ) -> None:
+        self.listener: Listener | None = None
+        self._said, say = os.pipe()
+        heard, self._go = os.pipe()
+        signals = notify and not (fence and fence.scope)
+        program = table.program(abi.MACHINE, notify=notify, signals=signals)
+        parent = os.getpid()
+        self.pid = os.fork()
+        if not self.pid:
+            os.close(self._said)
+            os.close(self._go)
+            child(programs, environ, mask, Fences(parent, fence, program, notify), say, heard)
+        os.close(say)
+        os.close(heard)
+        try:
+            step, value = self._hear()
+            if step != "ready":
+                raise Refused(step, value)
+            if notify:
+                self.listener = Listener(self._fetch(value))
+        except Refused:
+            self.give_up()
+            raise
+
+    def _hear(self) -> tuple[str, int]:
+        """What the child says next; ("", 0) when it has become the guest or is gone."""
+        said = os.read(self._said, _SAID.size)
+        if len(said) != _SAID.size:
+            return "", 0
+        step, value = _SAID.unpack(said)
+        return STEPS[step], value
+
+    def _fetch(self, fd: int) -> int:
+        """Our copy of the listener. What is tried here is what acting for the guest will need. Raises Refused."""
+        pidfd = -1
+        step = "descriptors"
+        try:
+            pidfd = abi.open_pidfd(self.pid)
+            found = abi.get_fd(pidfd, fd)
+            step = "memory"
+            os.close(os.open(f"/proc/{self.pid}/mem", os.O_RDWR | os.O_CLOEXEC))
+        except OSError as error:
+            if step == "memory":
+                os.close(found)
+            raise Refused(step, error.errno or errno.EPERM) from None
+        finally:
+            if pidfd >= 0:
+                os.close(pidfd)
+        return found
+
+    def go(self) -> int:
+        """Lets the child become the guest; returns 0, or the errno of the program that could not be executed."""
+        os.write(self._go, b"!")
+        os.close(self._go)
+        self._go = -1
+        waiting = select.poll()
+        waiting.register(self._said, select.POLLIN)
+        if self.listener:
+            waiting.register(self.listener.fd, select.POLLIN)
+        while True:
+            ready = [fd for fd, _ in waiting.poll()]
+            if self._said in ready:
+                break  # it executes close-on-exec, or says why not
+            self._let_execute()
+        step, value = self._hear()
+        os.close(self._said)
+        self._said = -1
+        if step:
+            os.waitpid(self.pid, 0)
+        return value
+
+    def _let_execute(self) -> None:
+        """Answers the one call that the child makes on our account. Nothing of the guest's runs yet."""
+        call = self.listener.receive() if self.listener else None
+        if call is not None and self.listener:
+            self.listener.answer(call.id, flags=CONTINUE)
+
+    def give_up(self) -> None:
+        """Ends the child, which has run nothing of the guest's."""
+        for fd in (self._go, self._said):
+            if fd >= 0:
+                os.close(fd)
+        self._go = self._said = -1
+        if self.listener:
+            os.close(self.listener.fd)
+        os.waitpid(self.pid, 0)
+
+
+class Fences:
+    """What the child puts around itself. parent: the supervisor, without which it must not live."""
+
+    __slots__ = ("fence", "notify", "parent", "program")
+
+    def __init__(
+        self, parent: int, fence: landlock.Fence | None, program: list[tuple[int, int, int, int]], notify: bool
+    ) -> None:
+        self.parent = parent
+        self.fence = fence
+        self.program = program
+        self.notify = notify
+
+    def stand(self) -> int:
+        """Puts them up, one after the other; returns the listener. Raises Refused."""
+        step = "no_new_privs"
+        try:
+            abi.prctl(SET_PDEATHSIG, signal.SIGKILL)
+            # A supervisor that hides its memory has hidden ours too, and could not copy the listener.
+            abi.prctl(SET_DUMPABLE, 1)
+            abi.prctl(SET_NO_NEW_PRIVS, 1)
+            step = "landlock"
+            if self.fence:
+                landlock.restrict(self.fence, tcp=self.notify)
+            step = "listener" if self.notify else "filter"
+            return self._filter()
+        except OSError as error:
+            raise Refused(step, error.errno or errno.EPERM) from None
+
+    def _filter(self) -> int:
+        if not self.notify:
+            return abi.install_filter(self.program, 0)
+        try:
+            return abi.install_filter(self.program, NEW_LISTENER | WAIT_KILLABLE)
+        except OSError as error:
+            if error.errno != errno.EINVAL:
+                raise
+            return abi.install_filter(self.program, NEW_LISTENER)
+
+
+def child(
+    programs: Sequence[Program],
+    environ: Mapping[str, str],
+    mask: Iterable[int],
+    fences: Fences,
+    say: int,
+    heard: int,
+) -> NoReturn:
+    """The child's whole life until it is the guest. It never returns: two supervisors would be one too many."""
+    try:
+        listener = fences.stand()
+        os.write(say, _SAID.pack(STEPS.index("ready"), listener))
+        if os.read(heard, 1) and os.getppid() == fences.parent:
+            if fences.notify:
+                os.close(listener)
+            become(programs, environ, mask)
+    except Refused as refused:
+        os.write(say, _SAID.pack(STEPS.index(refused.step), refused.errno))
+    except OSError as error:
+        os.write(say, _SAID.pack(STEPS.index("start"), error.errno or errno.EPERM))
+    finally:
+        os._exit(127)
+
+
+def become(programs: Sequence[Program], environ: Mapping[str, str], mask: Iterable[int]) -> None:
+    """Executes the program with the signals of a plain run. Raises OSError: of the last that was tried."""
+    for number in PYTHONS_OWN:
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+    last = OSError(errno.ENOENT, os.strerror(errno.ENOENT))
+    for path, argv in programs:
+        try:
+            os.execve(path, argv, environ)
+        except OSError as error:
+            last = error
+            if error.errno != errno.ENOEXEC:
+                break
+    raise last

@@ -1,0 +1,39 @@
+"""One notified call on its way from the kernel to its answer: whom the session's answer is for."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from netguard.seccomp.arguments import Wanted
+    from netguard.seccomp.callers import Caller
+    from netguard.supervisor.wall import Wall
+
+
+class Call:
+    """One call.
+
+    id:      by which the kernel knows it.  fd: the guest's own number of the socket.
+    wanted:  what it asks for, with our copy of that socket.  caller: who.
+    waiting: whether its answer is delayed.  seq: the record of its act, 0 without one.  started: when it was begun.
+    """
+
+    __slots__ = ("caller", "fd", "id", "seq", "started", "waiting", "wall", "wanted")
+
+    def __init__(self, id: int, fd: int, wanted: Wanted, caller: Caller, wall: Wall) -> None:
+        self.id = id
+        self.fd = fd
+        self.wanted = wanted
+        self.caller = caller
+        self.wall = wall
+        self.waiting = False
+        self.seq = 0
+        self.started = 0.0
+
+    def answer(self, number: str, verdict: str, rest: tuple[str, ...], seq: int) -> None:
+        """Takes what was decided, and has it carried out."""
+        self.waiting = False
+        self.wall.settle(self, verdict, rest, seq)
+
+    def cut_off(self) -> None:
+        """A call has no line that could be closed; it is denied."""
+        self.answer("", "deny", (), 0)

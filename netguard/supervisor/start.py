@@ -1,0 +1,108 @@
+"""Starts the guest behind the best wall that this machine gives, and says which that is.
+
+Found by putting it up: what the kernel refuses is left out, and named. A guest that must have a wall and gets none is
+never started.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from netguard.errors import StartError
+from netguard.seccomp import abi, landlock, tiers
+from netguard.seccomp.launch import SET_CHILD_SUBREAPER, Launch, Refused
+from netguard.seccomp.tiers import Tier
+from netguard.supervisor import guest
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from netguard.seccomp.notify import Listener
+    from netguard.supervisor.target import Target
+
+
+class Start:
+    """A guest that is about to run.
+
+    tier:   what this machine gives, None where no wall was wanted.
+    launch: the child that stands ready; None where there is nothing but the witness.
+    """
+
+    def __init__(self, target: Target, environ: Mapping[str, str], mask: Iterable[int]) -> None:
+        self.target = target
+        self.environ = environ
+        self.mask = mask
+        self.tier: Tier | None = None
+        self.launch: Launch | None = None
+
+    @property
+    def listener(self) -> Listener | None:
+        """What the guest's calls come out of, None without a wall that decides."""
+        return self.launch.listener if self.launch else None
+
+    def stand(self) -> None:
+        """Puts up the best wall that is to be had, around a child that runs nothing yet."""
+        if not abi.NUMBERS:
+            self.tier = tiers.after("machine", errno.ENOSYS)
+            return
+        abi.prctl(SET_CHILD_SUBREAPER, 1)  # a daemon of the guest's stays our descendant, whom we may look into
+        fence = landlock.fence(landlock.abi())
+        try:
+            self.launch = self._launch(fence, notify=True)
+            self.tier = Tier("A", fence)
+        except Refused as refused:
+            self.tier = tiers.after(refused.step, refused.errno)
+        if self.tier.runs_as == "C":
+            try:
+                self.launch = self._launch(self.tier.fence, notify=False)
+            except Refused as refused:
+                self.tier = tiers.after(refused.step, refused.errno)
+
+    def _launch(self, fence: landlock.Fence | None, *, notify: bool) -> Launch:
+        return Launch(guest.programs(self.target), self.environ, self.mask, fence, notify=notify)
+
+    def said(self) -> dict[str, str]:
+        """What the trail's first line says of the wall."""
+        tier = self.tier
+        if tier is None:
+            return {"wall": "off: --wall off", "tier": "D"}
+        words = {"A": "on", "B": f"partly: {tier.why}", "C": f"partly: {tier.why}", "D": f"off: {tier.why}"}
+        found = {"wall": words[tier.letter], "tier": tier.letter}
+        if tier.fence:
+            found["landlock"] = f"ABI {tier.fence.abi}" + (f": {tier.fence.note}" if tier.fence.note else "")
+        return found
+
+    def go(self) -> int:
+        """Lets the guest run; returns its pid. Raises NotFound, NotExecutable, StartError."""
+        if self.launch is None:
+            return guest.start(self.target, self.environ, self.mask)
+        failed = self.launch.go()
+        if failed:
+            raise guest.refusal(self.target.program, OSError(failed, os.strerror(failed)))
+        return self.launch.pid
+
+    def give_up(self) -> None:
+        """The guest is not to run after all."""
+        if self.launch:
+            self.launch.give_up()
+            self.launch = None
+
+
+def ready(
+    target: Target, environ: Mapping[str, str], mask: Iterable[int], keep_fds: tuple[int, ...], wall: str
+) -> Start:
+    """Returns the guest, ready to run behind the wall that is asked for: "auto", "require" or "off".
+
+    Raises StartError: when a wall is required and this machine gives none, and for a descriptor that is not there.
+    """
+    guest.shut_inherited(keep_fds, target.fds)
+    start = Start(target, environ, mask)
+    if wall != "off":
+        start.stand()
+    refusal = start.tier.refusal() if start.tier and wall == "require" else ""
+    if refusal:
+        start.give_up()
+        raise StartError(f"--wall require: {refusal}")
+    return start
