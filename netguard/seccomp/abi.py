@@ -109,38 +109,6 @@ def add_rule(ruleset: int, kind: int, rule: bytes) -> None:
         raise failed()
 
 
-#: PR_SET_NO_NEW_PRIVS of <linux/prctl.h>; SECCOMP_SET_MODE_FILTER of <linux/seccomp.h>.
-_NO_NEW_PRIVS, _MODE_FILTER = 38, 1
-
-
-def no_new_privs() -> None:
-    """From now on no program gives this process rights by being executed: what filters and domains ask for first."""
-    prctl(_NO_NEW_PRIVS, 1)
-
-
-def install_filter(program: list[tuple[int, int, int, int]], flags: int) -> int:
-    """seccomp(2): puts this thread under a filter, for good. Returns the listener if asked for, else 0. Raises OSError."""
-    code = b"".join(struct.pack("=HBBI", *instruction) for instruction in program)
-    room = ctypes.create_string_buffer(code, len(code))
-    # struct sock_fprog: how many instructions, and where they are.
-    header = ctypes.create_string_buffer(struct.pack("@HP", len(program), ctypes.addressof(room)))
-    return syscall("seccomp", _MODE_FILTER, flags, ctypes.addressof(header))
-
-
-class _Piece(ctypes.Structure):
-    """struct iovec."""
-
-    _fields_ = (("base", ctypes.c_void_p), ("length", ctypes.c_size_t))
-
-
-def read_memory(pid: int, address: int, size: int) -> bytes:
-    """Up to `size` bytes of another process's memory, fewer where what follows is not there. Raises OSError: EFAULT, EPERM, ESRCH."""
-    room = ctypes.create_string_buffer(size)
-    ours, theirs = _Piece(ctypes.addressof(room), size), _Piece(address, size)
-    found = syscall("process_vm_readv", pid, ctypes.addressof(ours), 1, ctypes.addressof(theirs), 1, 0)
-    return room.raw[:found]
-
-
 def connect(fd: int, address: bytes) -> int:
     """connect(2) with a socket address as the kernel has it; returns 0 or the errno."""
     return ctypes.get_errno() if _connect(fd, address, len(address)) < 0 else 0

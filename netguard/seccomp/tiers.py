@@ -68,7 +68,7 @@ ABILITIES = {
 #: Ability -> what of the kernel's it is, for who has to look for it.
 CALLED = {
     "filter": "seccomp filters", "listener": "a seccomp listener", "killable": "WAIT_KILLABLE_RECV of seccomp",
-    "descriptors": "pidfd_getfd(2)", "memory": "process_vm_readv(2)", "sockets": "ADDFD_FLAG_SEND of seccomp",
+    "descriptors": "pidfd_getfd(2)", "memory": "process_vm_writev(2)", "sockets": "ADDFD_FLAG_SEND of seccomp",
     "tracing": "Landlock", "tcp": "Landlock's refusal of TCP", "signals": "Landlock's scope for signals",
 }  # fmt: skip
 
@@ -326,6 +326,8 @@ CAUSES: tuple[tuple[str, tuple[int, ...], Callable[[str, About], bool], str, str
      "this kernel does not have {what}", "Linux {since} or newer, built with CONFIG_SECCOMP_FILTER"),
     ("killable sockets", _UNKNOWN, _always,
      "this kernel does not have {what}", "Linux {since} or newer"),
+    ("memory", (errno.ENOENT,), _always,
+     "there is no /proc, or not all of it", "mount /proc"),
     (_LOOKING, _REFUSED, _yama_is(3),
      "Yama lets no process look into another (kernel.yama.ptrace_scope is 3)",
      "start the machine with kernel.yama.ptrace_scope=1: 3 cannot be taken back"),

@@ -34,7 +34,7 @@ SANDBOXES = {
     ),
     "old-engine": (["pidfd_getfd=ENOSYS"], "B", {"descriptors"}, "forbids pidfd_getfd", "a newer engine"),
     "no-looking": (
-        ["pidfd_getfd=EPERM", "process_vm_readv=EPERM"], "C", LOOKING, "forbids pidfd_getfd", "SYS_PTRACE",
+        ["pidfd_getfd=EPERM", "process_vm_writev=EPERM"], "C", LOOKING, "forbids pidfd_getfd", "SYS_PTRACE",
     ),
     "no-sockets": (
         ["pidfd_getfd=EPERM", f"ioctl@{ADD_FD}=EINVAL"], "C", {"descriptors", "sockets"}, "pidfd_getfd", "SYS_PTRACE",

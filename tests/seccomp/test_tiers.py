@@ -57,7 +57,7 @@ MACHINES = {
         {"release": "4.19.0-gvisor"}, {"listener": errno.EINVAL}, "C", "gVisor does not have a seccomp listener", "",
     ),
     "half-a-remedy-is-none": (
-        NEW, {"listener": errno.EBUSY, "memory": errno.EIO}, "C", "process_vm_readv(2): Input/output error", "",
+        NEW, {"listener": errno.EBUSY, "memory": errno.EIO}, "C", "process_vm_writev(2): Input/output error", "",
     ),
     "looked-and-was-ended": (NEW, {"descriptors": -1}, "B", "pidfd_getfd(2): who tries it is ended", ""),
     "release-without-numbers": ({"release": "unknown"}, {"listener": errno.EINVAL}, "C", "this kernel", "Linux 5.0"),
