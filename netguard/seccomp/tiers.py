@@ -199,16 +199,21 @@ def probe(about: About) -> dict[str, int]:
     return errors
 
 
-def after(step: str, error: int) -> Tier:
-    """The tier to go on with after a step of the installation failed with that errno. The steps are named as abilities.
+def after(failed: dict[str, int]) -> Tier:
+    """The tier to go on with when steps of an installation failed: step -> errno.
 
-    Besides them there is the step "landlock". What failed is missing even if a trial then says that it is there.
+    Steps are named as abilities, and there is "landlock". What failed is missing even if a trial then says that it is
+    there; after a failure that is of no ability there is only the witness.
     """
     found = about()
     errors = probe(found)
-    for name in FENCED if step == "landlock" else (step,):
-        errors[name] = errors.get(name, 0) or error
-    return judge(found, errors)
+    for step, error in failed.items():
+        for name in FENCED if step == "landlock" else (step,):
+            errors[name] = errors.get(name) or error
+    tier = judge(found, errors)
+    known = {"landlock", *ABILITIES}
+    strange = [f"{step}: {os.strerror(error)}" for step, error in failed.items() if step not in known]
+    return Tier("D", tier.fence, "; ".join(strange)) if strange else tier
 
 
 # What it means

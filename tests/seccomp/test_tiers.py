@@ -150,7 +150,7 @@ errors = tiers.probe(tiers.about())
 print(" once")
 assert state() == before, (before, state())
 assert not any(errors[name] for name in ("filter", "listener", "machine")), errors
-tier = tiers.after(sys.argv[2], int(sys.argv[3]))
+tier = tiers.after({step: int(sys.argv[3]) for step in sys.argv[2].split()})
 print(tier.letter, tier.fence.abi, tier.refusal() or tier.fence.note)
 """
 
@@ -163,7 +163,9 @@ print(tier.letter, tier.fence.abi, tier.refusal() or tier.fence.note)
         ("filter", errno.EIO, "D 7 seccomp filters: Input/output error"),
         ("descriptors", errno.EPERM, "B 7 "),
         ("landlock", errno.E2BIG, "A 0 "),
-        ("nothing-known", errno.EIO, "A 7 "),
+        ("landlock listener", errno.EBUSY, "C 0 another process decides"),
+        ("", errno.EBUSY, "A 7 "),
+        ("start", errno.EIO, "D 7 start: Input/output error"),
     ],
 )
 def test_step_that_failed_is_missing_whatever_the_trials_say(step: str, error: int, said: str) -> None:
