@@ -112,6 +112,16 @@ def test_doctor_says_what_the_user_has_who_asks() -> None:
         assert said["tier"] == json.loads(doctor([], "--json").stdout)["tier"]
 
 
+def test_page_tells_of_every_ability_and_tier() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "how-to" / "this-machine.md").read_text(encoding="utf-8")
+    for name, purpose in tiers.ABILITIES.items():
+        since = "{}.{}".format(*tiers.SINCE[name]) if name in tiers.SINCE else "[0-9.]*"
+        assert re.search(rf"(?m)^\| `{name}` \| {re.escape(purpose)} \| {since} ?\| .+ \|$", page), name
+    for letter, (held, lost) in tiers.MEANING.items():
+        lacks = rf"(?:{re.escape(lost)}|as in tier C.*) ?"
+        assert re.search(rf"(?m)^\| {letter} \| {re.escape(held)} \| {lacks}\|$", page), letter
+
+
 @pytest.mark.slow
 def test_call_that_never_returns_is_given_up() -> None:
     """An outer sandbox may hold a call and not answer."""
