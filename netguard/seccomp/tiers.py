@@ -68,7 +68,7 @@ ABILITIES = {
 #: Ability -> what of the kernel's it is, for who has to look for it.
 CALLED = {
     "filter": "seccomp filters", "listener": "a seccomp listener", "killable": "WAIT_KILLABLE_RECV of seccomp",
-    "descriptors": "pidfd_getfd(2)", "memory": "process_vm_readv(2)", "sockets": "ADDFD_FLAG_SEND of seccomp",
+    "descriptors": "pidfd_getfd(2)", "memory": "process_vm_writev(2)", "sockets": "ADDFD_FLAG_SEND of seccomp",
     "tracing": "Landlock", "tcp": "Landlock's refusal of TCP", "signals": "Landlock's scope for signals",
 }  # fmt: skip
 
@@ -199,16 +199,21 @@ def probe(about: About) -> dict[str, int]:
     return errors
 
 
-def after(step: str, error: int) -> Tier:
-    """The tier to go on with after a step of the installation failed with that errno. The steps are named as abilities.
+def after(failed: dict[str, int]) -> Tier:
+    """The tier to go on with when steps of an installation failed: step -> errno.
 
-    Besides them there is the step "landlock". What failed is missing even if a trial then says that it is there.
+    Steps are named as abilities, and there is "landlock". What failed is missing even if a trial then says that it is
+    there; after a failure that is of no ability there is only the witness.
     """
     found = about()
     errors = probe(found)
-    for name in FENCED if step == "landlock" else (step,):
-        errors[name] = errors.get(name, 0) or error
-    return judge(found, errors)
+    for step, error in failed.items():
+        for name in FENCED if step == "landlock" else (step,):
+            errors[name] = errors.get(name) or error
+    tier = judge(found, errors)
+    known = {"landlock", *ABILITIES}
+    strange = [f"{step}: {os.strerror(error)}" for step, error in failed.items() if step not in known]
+    return Tier("D", tier.fence, "; ".join(strange)) if strange else tier
 
 
 # What it means
@@ -326,6 +331,8 @@ CAUSES: tuple[tuple[str, tuple[int, ...], Callable[[str, About], bool], str, str
      "this kernel does not have {what}", "Linux {since} or newer, built with CONFIG_SECCOMP_FILTER"),
     ("killable sockets", _UNKNOWN, _always,
      "this kernel does not have {what}", "Linux {since} or newer"),
+    ("memory", (errno.ENOENT,), _always,
+     "there is no /proc, or not all of it", "mount /proc"),
     (_LOOKING, _REFUSED, _yama_is(3),
      "Yama lets no process look into another (kernel.yama.ptrace_scope is 3)",
      "start the machine with kernel.yama.ptrace_scope=1: 3 cannot be taken back"),

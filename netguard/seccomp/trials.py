@@ -26,9 +26,6 @@ ENDED = -1
 #: How long a child may take, in milliseconds. They take less than one each.
 PATIENCE = 5_000
 
-#: SECCOMP_FILTER_FLAG_NEW_LISTENER, SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV of <linux/seccomp.h>.
-NEW_LISTENER, WAIT_KILLABLE = 8, 32
-
 #: PR_SET_DUMPABLE, PR_SET_CHILD_SUBREAPER of <linux/prctl.h>.
 _DUMPABLE, _SUBREAPER = 4, 36
 
@@ -100,7 +97,9 @@ def _descriptors() -> None:
 
 def _memory() -> None:
     with _Target() as target:
-        abi.read_memory(target.pid, id(None), 8)  # where an object is in this process, it is in the one forked from it
+        memory = os.open(f"/proc/{target.pid}/mem", os.O_RDWR | os.O_CLOEXEC)
+        os.pread(memory, 8, id(None))  # where an object is in this process, it is in the one forked from it
+        abi.syscall("process_vm_writev", target.pid, 0, 0, 0, 0, 0)  # nothing, to nowhere
 
 
 def _sockets() -> None:
@@ -130,7 +129,7 @@ def _ask(tell: int) -> None:
     asking = _socket.socket(_socket.AF_UNIX)
     try:
         abi.no_new_privs()
-        os.write(tell, struct.pack("=i", abi.install_filter(program, NEW_LISTENER)))
+        os.write(tell, struct.pack("=i", abi.install_filter(program, abi.NEW_LISTENER)))
         asking.listen()
     except OSError as error:
         os.write(tell, struct.pack("=i", -(error.errno or errno.EPROTO)))
@@ -150,8 +149,8 @@ def _landlock() -> None:
 TRIALS: dict[str, Callable[[], None]] = {
     "no_new_privs": abi.no_new_privs,
     "filter": _filter,
-    "listener": lambda: _filter(NEW_LISTENER),
-    "killable": lambda: _filter(NEW_LISTENER | WAIT_KILLABLE),
+    "listener": lambda: _filter(abi.NEW_LISTENER),
+    "killable": lambda: _filter(abi.NEW_LISTENER | abi.WAIT_KILLABLE),
     "descriptors": _descriptors,
     "memory": _memory,
     "sockets": _sockets,
