@@ -22,8 +22,9 @@ HEADERS = {
 
 #: The headers that constants.py names.
 CONSTANTS = (
-    "*/bits/socket.h */bits/in.h linux/net.h linux/in.h linux/in6.h linux/netlink.h asm-generic/socket.h linux/tcp.h linux/sched.h "
-    "linux/prctl.h linux/seccomp.h asm-generic/ioctls.h asm-generic/sockios.h asm-generic/fcntl.h linux/fanotify.h"
+    "*/bits/socket.h */bits/in.h linux/net.h linux/in.h linux/in6.h linux/netlink.h asm-generic/socket.h "
+    "linux/tcp.h linux/sched.h linux/prctl.h linux/seccomp.h asm-generic/ioctls.h asm-generic/sockios.h "
+    "asm-generic/fcntl.h linux/fanotify.h"
 )
 
 #: What no header says as a plain number, and what it says instead.
