@@ -260,6 +260,7 @@ ACTS: dict[str, Callable[[], object]] = {
     "tracer": lambda: call("prctl", 0x59616D61, 0),
     "shown memory": lambda: call("prctl", 35, NONE, NONE),
     "filter": lambda: own_filter(0),
+    "filter with unknown flag": lambda: own_filter(1 << 30),
     "filter with listener": lambda: own_filter(abi.NEW_LISTENER),
     # What is handed over
     "connect": lambda: udp(lambda some: some.connect(NOBODY)),
