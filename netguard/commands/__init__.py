@@ -39,6 +39,7 @@ COMMANDS = {
     "install": "guard every Python of a virtual environment, for good",
     "uninstall": "take the guard out of a virtual environment",
     "status": "say whether this environment and this shell are guarded",
+    "doctor": "say what the wall can hold on this machine, and why",
     "schema": "print the JSON Schema of rule files, for editors",
     "completion": "print the completion of commands and options for a shell",
 }

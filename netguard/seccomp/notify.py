@@ -28,12 +28,12 @@ CONTINUE = 1
 #: SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP, since Linux 6.6: hand the CPU over at once. A quarter less time for each call.
 SYNC_WAKE_UP = 1
 
-#: SECCOMP_ADDFD_FLAG_SETFD: at the number asked for.
-SET_FD = 1
+#: SECCOMP_ADDFD_FLAG_SETFD: at the number asked for. SECCOMP_ADDFD_FLAG_SEND, since Linux 5.14: and that ends the call.
+SET_FD, SEND_FD = 1, 2
 
 
 class Notification:
-    """One system call that waits: its id, the thread, the call's number, where it was called from, its six arguments."""
+    """One system call that waits: its id, thread, number, where it was called from, its six arguments."""
 
     __slots__ = ("args", "at", "id", "number", "tid")
 
@@ -46,7 +46,7 @@ class Notification:
 
 
 class Listener:
-    """The descriptor that the filter hands its calls to. `fd` is readable when one waits, hung up when nobody is left."""
+    """The descriptor that the filter hands its calls to. `fd` is readable when one waits, hung up once all are gone."""
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
@@ -94,6 +94,10 @@ class Listener:
         """Puts a copy of our `fd` into the caller's table, at a number of its. Raises OSError."""
         flags = os.O_CLOEXEC if close_on_exec else 0
         fcntl.ioctl(self.fd, ADD_FD, _ADD_FD.pack(id, SET_FD, fd, at, flags))
+
+    def give_fd(self, id: int, fd: int) -> None:
+        """Ends a call with a copy of our `fd`, as if the call had made it; close-on-exec. Raises OSError."""
+        fcntl.ioctl(self.fd, ADD_FD, _ADD_FD.pack(id, SEND_FD, fd, 0, os.O_CLOEXEC))
 
     def hung_up(self) -> bool:
         """Whether no process is left that the filter holds."""

@@ -107,7 +107,7 @@ class Witness:
             self.remember(kind, host, port, path or program)
 
     def announce(self, kind: str, event: str, act: Act) -> None:
-        """Tells which code is about to do this. It gives no right, so nobody waits for an answer, and it may be lost."""
+        """Tells which code is about to do this. It gives no right, so nobody waits for an answer and it may be lost."""
         proto, host, port, path, program, _ = act
         lines = self.channel.lines
         lines.seq, lines.announced = "0", (kind, act)
@@ -115,7 +115,7 @@ class Witness:
         if proto == "udp":
             self.remember(kind, host, port, path)
 
-    def explain(self, number: int) -> None:
+    def explain(self, number: int | None) -> None:
         """Raises the denial that an EACCES of the wall's stands for; returns where it was one of the kernel's own."""
         announced = getattr(self.channel.lines, "announced", None)
         if not self.walled or number != EACCES or announced is None:

@@ -43,22 +43,22 @@ class Start:
         return self.launch.listener if self.launch else None
 
     def stand(self) -> None:
-        """Puts up the best wall that is to be had, around a child that runs nothing yet."""
-        if not abi.NUMBERS:
-            self.tier = tiers.after("machine", errno.ENOSYS)
-            return
-        abi.prctl(SET_CHILD_SUBREAPER, 1)  # a daemon of the guest's stays our descendant, whom we may look into
-        fence = landlock.fence(landlock.abi())
-        try:
-            self.launch = self._launch(fence, notify=True)
-            self.tier = Tier("A", fence)
-        except Refused as refused:
-            self.tier = tiers.after(refused.step, refused.errno)
-        if self.tier.runs_as == "C":
+        """Puts up the best wall that is to be had, around a child that runs nothing yet.
+
+        Each step that fails is left out of the next try, so that there is an end, and a tier that is up.
+        """
+        failed: dict[str, int] = {} if abi.NUMBERS else {"machine": errno.ENOSYS}
+        if not failed:
+            abi.prctl(SET_CHILD_SUBREAPER, 1)  # a daemon of the guest's stays our descendant, whom we may look into
+        self.tier = tiers.after(failed) if failed else Tier("A", landlock.fence(landlock.abi()))
+        while self.launch is None and self.tier.runs_as != "D":
             try:
-                self.launch = self._launch(self.tier.fence, notify=False)
+                self.launch = self._launch(self.tier.fence, notify=self.tier.runs_as == "A")
             except Refused as refused:
-                self.tier = tiers.after(refused.step, refused.errno)
+                # What fails though it was left out is of no ability: then there is no wall to be had.
+                step = refused.step if refused.step not in failed else f"{refused.step} again"
+                failed[step] = refused.errno
+                self.tier = tiers.after(failed)
 
     def _launch(self, fence: landlock.Fence | None, *, notify: bool) -> Launch:
         return Launch(guest.programs(self.target), self.environ, self.mask, fence, notify=notify)
