@@ -28,7 +28,6 @@ class Connecting(Waiting):
 
     def resume(self) -> Done | None:
         """Asks for the outcome, which also lets the socket know that it is connected."""
-        alarm.arm()
         error = outcome(self.wanted)
         return None if error in (errno.EALREADY, errno.EAGAIN) else Done(0, error)
 
@@ -55,6 +54,7 @@ def connect(wanted: Wanted, caller: Caller) -> Done | Waiting:
 
 def attempt(wanted: Wanted) -> int:
     """One connect that does not wait; returns 0 or the errno. Connect has no flag for that, so the socket lends its."""
+    alarm.arm()
     flags = fcntl.fcntl(wanted.sock, fcntl.F_GETFL)
     if not flags & os.O_NONBLOCK:
         fcntl.fcntl(wanted.sock, fcntl.F_SETFL, flags | os.O_NONBLOCK)

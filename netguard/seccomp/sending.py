@@ -65,6 +65,10 @@ class Sending(Waiting):
             return self._ended()
         return Done(0, errno.EINPROGRESS if self._connecting else errno.EAGAIN)
 
+    def so_far(self) -> Done | None:
+        """What was sent stays sent, also where nobody waits for it any more."""
+        return Done(self._sent) if self._sent and not self.wanted.counts else None
+
     def interrupted(self) -> Done | None:
         """What was sent counts."""
         done = super().interrupted()

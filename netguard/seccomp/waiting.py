@@ -11,6 +11,7 @@ import errno
 import select
 import time
 
+from netguard.seccomp import unheard
 from netguard.seccomp.callers import field
 
 TYPE_CHECKING = False
@@ -78,6 +79,10 @@ class Waiting:
     def expired(self) -> Done:
         """How a time-out ends it."""
         return Done(0, errno.EAGAIN)
+
+    def so_far(self) -> Done | None:
+        """What has been done when the call is given up; None where that is nothing, or the kernel knows it."""
+        return None
 
     def interrupted(self) -> Done | None:
         """How it ends when a signal is pending for its caller; None while none is."""
@@ -197,4 +202,7 @@ class Queue:
             # By hand: epoll holds the guest's open socket and not our descriptor of it, so closing ours would not do.
             self._epoll.unregister(waiting.fd)
             del self._by_fd[waiting.fd]
+        so_far = waiting.so_far() if done is None else None
+        if so_far is not None:
+            unheard.keep(waiting.caller.tid, waiting.wanted, so_far)
         return id, waiting, done

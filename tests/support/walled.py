@@ -22,7 +22,7 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from netguard.seccomp import abi, act, arguments, table
+from netguard.seccomp import abi, act, arguments, table, unheard
 from netguard.seccomp.callers import Callers
 from netguard.seccomp.notify import CONTINUE, Listener, Notification
 from netguard.seccomp.waiting import Done, Queue, Waiting
@@ -60,7 +60,8 @@ def run(guest: str, *, wall: str = "on", uid: int | None = None, timeout: float 
     wall: "on"; "off": no filter at all; "check": what a check without acting for the guest would be: the address is
           looked at and the kernel told to go on.
     deny_ports, deny_places: where nothing may be sent; all else is allowed.
-    slow: seconds that each decision takes. killable: False for a kernel that cannot wait without being interrupted.
+    slow: seconds that each decision takes; with slow_answer, each answer to what has been done.
+    killable: False for a kernel that cannot wait without being interrupted.
     as_guest: the guest changes to this user, and the supervisor does not.
     """
     spec.update(guest=guest, wall=wall, uid=uid)
@@ -147,9 +148,10 @@ class Supervisor:
         if not self.listener.is_waiting(call.id):
             wanted.close()
             return
-        time.sleep(self.spec.get("slow", 0))
+        if not self.spec.get("slow_answer"):
+            time.sleep(self.spec.get("slow", 0))
         if not self.allows(wanted):
-            self.finish(call.id, wanted, Done(0, 13))
+            self.finish(call.id, call.tid, wanted, Done(0, 13))
             return
         try:
             done = act.perform(wanted, caller)
@@ -160,7 +162,7 @@ class Supervisor:
             if ended is None:
                 return
             done = ended
-        self.finish(call.id, wanted, done)
+        self.finish(call.id, call.tid, wanted, done)
 
     def allows(self, wanted: arguments.Wanted) -> bool:
         """Whether the list lets it through."""
@@ -188,12 +190,15 @@ class Supervisor:
                 waiting.wanted.close()
                 self.vanished += 1
             else:
-                self.finish(id, waiting.wanted, done)
+                self.finish(id, waiting.caller.tid, waiting.wanted, done)
 
-    def finish(self, id: int, wanted: arguments.Wanted, done: Done) -> None:
+    def finish(self, id: int, tid: int, wanted: arguments.Wanted, done: Done) -> None:
         """Answers one call."""
+        if self.spec.get("slow_answer"):
+            time.sleep(self.spec["slow"])
+        if not self.listener.answer(id, done.value, done.error):
+            unheard.keep(tid, wanted, done)
         wanted.close()
-        self.listener.answer(id, done.value, done.error)
 
 
 def _install(killable: bool) -> int:
