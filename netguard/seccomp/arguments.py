@@ -74,7 +74,7 @@ class Wanted:
 
     def identify(self) -> None:
         """Learns what the socket is. Raises OSError: ENOTSOCK, EBADF."""
-        sock = _socket.socket(fileno=self.sock)
+        sock = _socket.socket(proto=0, fileno=self.sock)  # it asks for family and type; nobody asks for its protocol
         self.domain, self.type = sock.family, sock.type
         sock.detach()
 

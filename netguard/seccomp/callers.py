@@ -51,7 +51,7 @@ class Caller:
                 raise
             self.pid = self._leader()  # before Linux 6.9: a process has a descriptor, a thread has none
             self.pidfd = abi.open_pidfd(self.pid)
-            self._shared = True
+            self._shared = self.pid != tid
 
     def fetch(self, fd: int) -> int:
         """Returns a copy of its descriptor. Raises OSError: EBADF, ESRCH (gone), EPERM (not ours to look into)."""

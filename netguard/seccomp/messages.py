@@ -44,8 +44,8 @@ _CARRIED = {
     41: {2, 8, 11, 50, 52, 62, 67},  # (2292)PKTINFO, (2292)HOPLIMIT, FLOWINFO, DONTFRAG, TCLASS
 }
 
-#: (level, type) -> where an interface's number lies in it. That goes: packets for 127.0.0.1 would leave by it. The source
-#: address beside it stays, which servers of datagrams answer with.
+#: (level, type) -> where an interface's number lies in it. That goes: packets for 127.0.0.1 would leave by it. The
+#: source address beside it stays, which servers of datagrams answer with.
 _INTERFACES = {(0, 8): 0, (41, 2): 16, (41, 50): 16}
 
 

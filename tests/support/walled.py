@@ -135,7 +135,8 @@ class Supervisor:
             self.check(call)
             return
         note: dict[str, Any] = {"call": self.names[call.number], "tid": call.tid}
-        self.seen.append(note)
+        if len(self.seen) < 2_000:
+            self.seen.append(note)
         try:
             caller = self.callers.find(call.tid)
             wanted = arguments.read(note["call"], call.args, caller)
@@ -148,8 +149,8 @@ class Supervisor:
         if not self.listener.is_waiting(call.id):
             wanted.close()
             return
-        if not self.spec.get("slow_answer"):
-            time.sleep(self.spec.get("slow", 0))
+        if self.spec.get("slow") and not self.spec.get("slow_answer"):
+            time.sleep(self.spec["slow"])
         if not self.allows(wanted):
             self.finish(call.id, call.tid, wanted, Done(0, 13))
             return
