@@ -214,10 +214,11 @@ class Wall:
         return world.at(caller.pid, wanted.where, wanted.proto, wanted.port, now)
 
     def process_of(self, caller: Caller) -> Process:
-        """Who calls, looked up once for each image that a process executes."""
+        """Who calls, looked up once for each image that a process executes. Whether it reports may change later."""
         process = caller.process
         if not isinstance(process, Process):
             process = caller.process = look_at(caller.pid, caller.tid)
+        process.guarded = self.loop.is_guarded(process)
         return process
 
     # What follows a decision
