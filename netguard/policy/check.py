@@ -62,8 +62,8 @@ def native_grant(rule: Rule, node: Node, strict: bool) -> list[Finding]:
     """A grant that asks whether it was announced: the guest chooses."""
     if not rule.native or rule.verdict == DENY:
         return []
-    told = "any code can announce what it does" if rule.native == "false" else "any code can leave out to announce it"
-    message = f"the grant '{rule.name}' rests on the witness: 'native: {rule.native}' holds for whoever wants, since {told}"
+    told = "any code can announce what it does" if rule.native == "false" else "no code has to announce what it does"
+    message = f"the grant '{rule.name}' rests on the witness: 'native: {rule.native}' is the guest's choice; {told}"
     return [Finding(ERROR if strict else WARNING, "witness-grant", complaint(value_of(node, "native"), message))]
 
 

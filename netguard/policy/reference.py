@@ -24,21 +24,21 @@ completes and checks all of this while you type.
 """
 
 NATIVE = """\
-With the wall, the kernel shows each `connect` and `listen` of the run, and the guard inside a Python announces those that
-Python makes. What nobody announced is *native*: the connection of a library such as grpc, of another program, or of code
-that evades Python's hooks. Native acts stand on the trail with a [finding](trail.md#findings) where a rule logs or denies
-them, so write `log` and not `allow` for what should show.
+With the wall, the kernel shows each `connect` and `listen` of the run, and the guard inside a Python announces those
+that Python makes. What nobody announced is *native*: the connection of a library such as grpc, of another program, or
+of code that evades Python's hooks. Where a rule logs or denies it, its line carries a [finding](trail.md#findings); an
+`allow` leaves no line, so write `log` for what should show.
 
-An announcement proves nothing: code that sets out to can announce what it likes, and can do without. So
+An announcement proves nothing: code that sets out to can announce what it likes, and need not announce anything. So
 
-- `deny` with `native: true` stops code that does not bother to announce. What it lets pass was announced, which is no proof
-  that Python code did it;
-- `deny` with `native: false` stops only code that is honest;
-- a grant with `native`, true or false, holds as far as the guest's own word does: `netguard check` marks it, and `--strict`
-  refuses it. Let the destination decide, and use `native` to tell apart what is logged.
+- `deny` with `native: true` stops what was not announced. What it lets pass was announced, and that is all: no proof
+  that it was Python code, nor that it came from where it says;
+- `deny` with `native: false` stops honest code alone;
+- a grant with `native`, true or false, rests on the guest's own word: `netguard check` marks it, `--strict` refuses it.
+  Let the destination decide, and use `native` to deny or to log.
 
-Where there is no wall (`--wall off`, injection, another system) nothing is native: `true` never holds, and `false` always
-does. `native` among the kinds is something else: native code that is loaded.
+Without a wall (`--wall off`, injection, another system) nothing is native: `true` never holds, and `false` always does.
+`native` among the kinds is another thing: native code that is loaded.
 """
 
 DESTINATIONS = """\
