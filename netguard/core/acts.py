@@ -286,7 +286,7 @@ RECORD_TYPES = {
 UNANNOUNCED: Line = {
     "id": "native",
     "severity": "medium",
-    "why": "the program reports what it does and did not announce this: native code, or code that evades the hooks",
+    "why": "a program that reports what it does did not announce this: native code, or code that evades the guard",
 }
 FOREIGN: Line = {"id": "native", "severity": "info", "why": "another program, which announces nothing"}
 

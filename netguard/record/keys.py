@@ -24,8 +24,8 @@ KEYS = (
     "kind", "of", "event", "layers", "verdict", "would", "rule", "why",
     "dst", "dns", "http", "exec", "native", "file", "audit",
     "proc", "code", "tags", "claims", "findings",
-    "netguard", "python", "platform", "mode", "wall", "tier", "landlock", "hooks", "http_view", "trail", "policy", "default", "told",
-    "command",
+    "netguard", "python", "platform", "mode", "wall", "tier", "landlock", "hooks", "http_view", "trail", "policy",
+    "default", "told", "command",
     "errno", "status", "ms", "ttfb_ms", "bytes_out", "bytes_in", "exit", "signal", "reason",
     "torn", "size", "root", "epoch", "lines", "decisions", "counts", "limits", "cut",
 )  # fmt: skip

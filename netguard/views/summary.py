@@ -54,14 +54,14 @@ class Tally:
     dry_run:  nothing is denied; also learnt from records that say what they would have been.
     blind:    the program that was run is no Python and there is no wall, so nothing of its own was seen.
     found:    what was found that a person must not miss, and in how many acts.
-    wall:     how much of a wall there was, as the last run says; "" where it says nothing of it.
+    walled:   there is a wall, so that what other programs reach is seen too.
     outside:  programs that were started without the guard, by why.
     limits:   by rule and limit, how full it was at its fullest, and for whom.
     """
 
     __slots__ = (
         "alerts", "alerts_more", "blind", "counted", "dry_run", "found", "groups", "limits", "lookups", "others",
-        "outside", "rooms", "unreadable", "wall",
+        "outside", "rooms", "unreadable", "walled",
     )  # fmt: skip
 
     def __init__(self, dry_run: bool = False) -> None:
@@ -78,7 +78,7 @@ class Tally:
         self.unreadable = 0
         self.dry_run = dry_run
         self.blind = False
-        self.wall = ""
+        self.walled = False
 
     def add(self, record: Record, seq: object = None) -> Group | None:
         """One record more; returns the group of a decision. Total: what cannot be read as a record is counted.
@@ -143,7 +143,7 @@ class Tally:
     def find(self, group: Group, found: str) -> None:
         """What was found in an act, if it is more than a remark."""
         if found:
-            group.found = group.found or found
+            group.found = group.found or found.partition(" (")[0]
             found = found if found in self.found or len(self.found) < REASONS else OTHERS
             self.found[found] = self.found.get(found, 0) + 1
 
@@ -176,10 +176,9 @@ class Tally:
 
     def cover(self, record: Record) -> None:
         """What a run covers, or one of its processes."""
-        wall = str(record.get("wall", ""))[:LONG]
-        self.blind = self.blind or (str(record.get("hooks")).startswith("off") and not wall.startswith("on"))
-        if "tier" in record:
-            self.wall = f"wall {wall} (tier {str(record['tier'])[:1]})"
+        if "wall" in record:
+            self.walled = record["wall"] == "on"
+        self.blind = self.blind or (str(record.get("hooks")).startswith("off") and not self.walled)
 
     def count(self, word: str, rule: str, count: int) -> None:
         """Acts that left no line of their own."""
@@ -234,24 +233,17 @@ class Tally:
         if self.outside:
             whys = sorted(self.outside.items(), key=lambda item: (-item[1], item[0]))
             text = ", ".join([f"{count:,} {plain(why, utf8=utf8)}" for why, count in whys])
-            seen = "so seen by the wall alone" if self.is_walled else "so not seen"
+            seen = "so seen by the wall alone" if self.walled else "so not seen"
             table.line(f"started without the guard, {seen}: {text}", YELLOW)
         if self.dry_run:
             table.line("dry run: nothing was denied", BOLD)
         if self.unreadable:
             table.line(f"{plural(self.unreadable, 'record')} could not be read", RED)
-        if self.wall:
-            table.cut_line(f"netguard: {self.wall}", "" if self.is_walled else YELLOW)
         if trail:
             path = plain(trail, utf8=utf8)
             table.line(f"trail: {path}")
             table.line(f"check: netguard verify {shell_word(path)}")
         return "".join(table.lines)
-
-    @property
-    def is_walled(self) -> bool:
-        """Is the whole wall there?"""
-        return self.wall.startswith("wall on")
 
     def sections(self) -> list[tuple[list[Row], str]]:
         """Rows with the line that folds the rest of them: what was denied, what was not, what left no line."""

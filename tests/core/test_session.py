@@ -769,7 +769,7 @@ def test_report_of_an_interpreter_is_on_record_and_names_the_events_that_rules_n
     book.plays(
         book.session.hello(PEER, PROCESS, heard("hello", "1", "3.12.1", "/usr/bin/python3", "/job", "script.py")),
         note("coverage", event="process", hooks="on", python="3.12.1", proc=proc),
-        reply("allow", "exec", "gc.get_objects"),
+        reply("allow", "", "exec", "gc.get_objects"),
     )
 
 
@@ -837,7 +837,7 @@ def kernel_line(verdict: str, severity: str = "info", process: Process = PROCESS
 
 FOUND = {
     "info": "another program, which announces nothing",
-    "medium": "the program reports what it does and did not announce this: native code, or code that evades the hooks",
+    "medium": "a program that reports what it does did not announce this: native code, or code that evades the guard",
 }
 CALL = ("connect", "connect", "tcp", "127.0.0.1", "80")
 
