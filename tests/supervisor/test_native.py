@@ -130,6 +130,12 @@ def test_rule_denies_what_was_not_announced() -> None:
     assert seen(result) == [ANNOUNCED, NATIVE]
 
 
+def test_announcement_proves_nothing() -> None:
+    """Anybody can raise the event: so no grant rests on it, and the reference says what the denial above is worth."""
+    code = "sys.audit('socket.connect', socket.socket(), ('127.0.0.1', PORT))\nassert native() == 0\n"
+    assert seen(ran(code, DENY_NATIVE)) == [ANNOUNCED]
+
+
 def test_listener_that_was_not_announced_is_native_too() -> None:
     code = """
 sock = socket.socket()
