@@ -108,6 +108,17 @@ def test_failed_exec_makes_no_other_program() -> None:
     assert seen(ran(code)) == [NATIVE]
 
 
+def test_program_counts_as_guarded_as_soon_as_one_of_it_reports(other: str) -> None:
+    """Also for what was granted a moment ago, word for word."""
+    connects = OTHER.partition("; ")[2]
+    code = f"import socket, subprocess, sys; {connects}; subprocess.run([sys.executable, '-c', '']); {connects}"
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        command = ["--", other, "-S", "-c", code, str(server.getsockname()[1])]
+        result = run_guarded(command, env={"PYTHONHOME": sys.base_prefix}, rules=LOG)
+    assert result.status == 0, result.stderr
+    assert seen(result) == [FOREIGN, NATIVE]
+
+
 def test_in_doubt_every_program_should_have_announced_it(tmp_path: Path, other: str) -> None:
     code = HEAD + f"subprocess.run([{other!r}, '-S', '-c', {OTHER!r}, str(PORT)], check=True)"
     fault = "import netguard.supervisor.loop as loop; loop.MAX_PROGRAMS = 0"
