@@ -45,8 +45,7 @@ class Event:
         if not self.found:
             record = self.record
             about = alarm_text(record) if record.get("kind") in ALARMS else full_text(record)
-            parts = (self.word, record.get("kind"), about, record.get("rule"), code_text(record))
-            parts += (found_text(record),) if self.record.get("findings") else ()
+            parts = (self.word, record.get("kind"), about, record.get("rule"), code_text(record), found_text(record))
             self.found = " ".join([str(part)[:LONG] for part in parts]).rstrip().lower()
         return self.found
 
