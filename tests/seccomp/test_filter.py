@@ -67,6 +67,7 @@ REFUSED_ANYWHERE = {
     "socket xdp": "EAFNOSUPPORT",
     "option segments": "EPERM",
     "option destination header": "EPERM",
+    "option flow label": "EPERM",
     "option unicast6": "EPERM",
     "option packet info6": "EPERM",
     "option group6": "EPERM",

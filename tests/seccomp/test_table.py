@@ -219,6 +219,7 @@ CASES = [
     ("setsockopt", (3, 0 | 9 << 32, 50, 0, 0), "EPERM"),
     ("setsockopt", (3, 1, 25, 0, 0), "EPERM"),
     ("setsockopt", (3, 6, 19, 0, 0), "EPERM"),
+    ("setsockopt", (3, 41, 32, 0, 0), "EPERM"),
     ("setsockopt", (3, 41, 35, 0, 0), "EPERM"),
     ("setsockopt", (3, 41, 64, 0, 0), "EPERM"),
     ("setsockopt", (3, 41, 26, 0, 0), ALLOW),
