@@ -11,6 +11,7 @@ sys.path.insert(0, str(ROOT / "docs"))
 from generators import completion  # noqa: E402  # found only now
 from generators.cli import cli  # noqa: E402
 from generators.events import events  # noqa: E402
+from generators.filter import filter_page  # noqa: E402
 from generators.man import man  # noqa: E402
 
 from netguard.policy import json_schema, reference  # noqa: E402
@@ -19,6 +20,7 @@ from netguard.policy import json_schema, reference  # noqa: E402
 MADE = {
     "docs/reference/cli.md": cli,
     "docs/reference/events.md": events,
+    "docs/reference/filter.md": filter_page,
     "docs/reference/policy.md": reference.reference,
     "rules/schema.json": json_schema.text,
     "system/bash-completion/completions/netguard": completion.bash,

@@ -1,11 +1,13 @@
 """System calls that Python has no function for, and only those: the one owner of `ctypes`.
 
-Each raises OSError as Python's own do. Nothing here decides, and nothing here is ever given a pointer of the guest's.
+Each raises OSError as Python's own do. Nothing here decides, and a pointer of the guest's is only ever given to
+what reads and writes another process's memory.
 """
 
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import platform
 import struct
@@ -51,6 +53,30 @@ _getfd = _function("syscall", _long, ctypes.c_int, ctypes.c_int, ctypes.c_uint, 
 _prctl = _function("prctl", ctypes.c_int, *[ctypes.c_ulong] * 4)
 _connect = _function("connect", ctypes.c_int, ctypes.c_char_p, ctypes.c_uint)
 _bind = _function("bind", ctypes.c_int, ctypes.c_char_p, ctypes.c_uint)
+_getsockname = _function("getsockname", ctypes.c_int, ctypes.c_char_p, ctypes.POINTER(ctypes.c_uint))
+_listen = _function("listen", ctypes.c_int, ctypes.c_int)
+_sendto = _function(
+    "sendto", ctypes.c_int, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_char_p, ctypes.c_uint,
+    result=ctypes.c_ssize_t,
+)  # fmt: skip
+_sendmsg = _function("sendmsg", ctypes.c_int, ctypes.c_void_p, ctypes.c_int, result=ctypes.c_ssize_t)
+_writev = _function(
+    "process_vm_writev", ctypes.c_int, ctypes.c_void_p, ctypes.c_ulong, ctypes.c_void_p, ctypes.c_ulong, ctypes.c_ulong,
+    result=ctypes.c_ssize_t,
+)  # fmt: skip
+_openat2 = _function("syscall", _long, ctypes.c_int, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_size_t, result=_long)
+_unshare = _function("unshare", ctypes.c_int)
+
+#: CLONE_FS of <linux/sched.h>: a folder and a umask of the thread's own.
+_CLONE_FS = 0x200
+
+#: RESOLVE_NO_MAGICLINKS of <linux/openat2.h>.  struct open_how: flags, mode, resolve.
+_NO_MAGIC_LINKS = 2
+_OPEN_HOW = struct.Struct("<QQQ")
+
+#: struct iovec; struct msghdr with the padding of both machines.
+_IOVEC = struct.Struct("<QQ")
+_MSGHDR = struct.Struct("<QI4xQQQQi4x")
 
 
 def failed() -> OSError:
@@ -134,3 +160,64 @@ def install_filter(program: list[tuple[int, int, int, int]], flags: int = 0) -> 
     about = _FILTER.pack(len(program), ctypes.addressof(held))
     given = ctypes.create_string_buffer(about, len(about))
     return syscall("seccomp", _SET_MODE_FILTER, flags, ctypes.addressof(given))
+
+
+def listen(fd: int, backlog: int) -> int:
+    """listen(2); returns 0 or the errno."""
+    return ctypes.get_errno() if _listen(fd, backlog) < 0 else 0
+
+
+def own_address(fd: int) -> bytes:
+    """getsockname(2), as the kernel has it. Raises OSError."""
+    room, length = ctypes.create_string_buffer(128), ctypes.c_uint(128)
+    if _getsockname(fd, room, length) < 0:
+        raise failed()
+    return room.raw[: length.value]
+
+
+def send(fd: int, data: bytes, flags: int, address: bytes) -> int:
+    """sendto(2); returns how many bytes it took, or the errno as a negative number."""
+    sent: int = _sendto(fd, data, len(data), flags, address or None, len(address))
+    return sent if sent >= 0 else -ctypes.get_errno()
+
+
+def send_message(fd: int, data: bytes, flags: int, address: bytes, control: bytes) -> int:
+    """sendmsg(2) likewise, with ancillary data."""
+    vector = _IOVEC.pack(_at(data), len(data))
+    name = _at(address) if address else 0
+    header = _MSGHDR.pack(name, len(address), _at(vector), 1, _at(control) if control else 0, len(control), 0)
+    sent: int = _sendmsg(fd, _at(header), flags)
+    return sent if sent >= 0 else -ctypes.get_errno()
+
+
+def _at(data: bytes) -> int:
+    """Where the bytes lie in our own memory, as long as the caller holds them."""
+    return ctypes.cast(ctypes.c_char_p(data), ctypes.c_void_p).value or 0
+
+
+def write_memory(tid: int, address: int, data: bytes) -> None:
+    """Writes into another process's memory where it may write itself. Raises OSError: EFAULT, ESRCH, EPERM."""
+    here, there = _IOVEC.pack(_at(data), len(data)), _IOVEC.pack(address, len(data))
+    written: int = _writev(tid, _at(here), 1, _at(there), 1, 0)
+    if written < 0:
+        raise failed()
+    if written != len(data):
+        raise OSError(errno.EFAULT, os.strerror(errno.EFAULT))
+
+
+def open_place(folder: int, path: bytes, flags: int) -> int:
+    """openat2(2) that follows no magic link: what stands behind /proc/self is the caller's, and would be ours.
+
+    Raises OSError; ELOOP where the path goes through one.
+    """
+    how = _OPEN_HOW.pack(flags | os.O_CLOEXEC, 0, _NO_MAGIC_LINKS)
+    fd: int = _openat2(NUMBERS["openat2"], folder, path, how, len(how))
+    if fd < 0:
+        raise failed()
+    return fd
+
+
+def leave_folder() -> None:
+    """Gives the calling thread a current folder and a umask of its own. Raises OSError."""
+    if _unshare(_CLONE_FS) < 0:
+        raise failed()

@@ -17,7 +17,7 @@ VALUES: dict[str, int] = {
     "IPPROTO_TCP": 6,
     "IPPROTO_UDP": 17,
     "NETLINK_ROUTE": 0,
-    # <bits/socket.h>, <linux/in.h>: levels of socket options
+    # <bits/socket.h>, <bits/in.h>: levels of socket options
     "SOL_IP": 0,
     "SOL_SOCKET": 1,
     "SOL_TCP": 6,

@@ -235,7 +235,7 @@ def become(programs: Sequence[Program], environ: Mapping[str, str], mask: Iterab
     last = OSError(errno.ENOENT, os.strerror(errno.ENOENT))
     for path, argv in programs:
         try:
-            os.execve(path, argv, environ)
+            os.execve(path, argv, environ)  # noqa: S606  # there is no shell, as meant
         except OSError as error:
             last = error
             if error.errno != errno.ENOEXEC:

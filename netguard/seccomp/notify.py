@@ -33,7 +33,7 @@ SET_FD, SEND_FD = 1, 2
 
 
 class Notification:
-    """One system call that waits: its id, the thread, the call's number, where it was called from, its six arguments."""
+    """One system call that waits: its id, thread, number, where it was called from, its six arguments."""
 
     __slots__ = ("args", "at", "id", "number", "tid")
 
@@ -46,7 +46,7 @@ class Notification:
 
 
 class Listener:
-    """The descriptor that the filter hands its calls to. `fd` is readable when one waits, hung up when nobody is left."""
+    """The descriptor that the filter hands its calls to. `fd` is readable when one waits, hung up once nobody is left."""
 
     def __init__(self, fd: int) -> None:
         self.fd = fd

@@ -137,12 +137,12 @@ ROWS: tuple[Row, ...] = (
         "choose the interface or routing table: packets for 127.0.0.1 leave the machine, and those for an address in a "
         "VPN leave outside it",
     ),
-    ("setsockopt", "level=SOL_IP option=IP_UNICAST_IF", "EPERM", "chooses the interface, as SO_BINDTODEVICE does"),
+    ("setsockopt", "level=SOL_IP option=IP_UNICAST_IF", "EPERM", "chooses the interface, as `SO_BINDTODEVICE` does"),
     (
         "setsockopt",
         "level=SOL_IPV6 option=IPV6_UNICAST_IF|IPV6_PKTINFO",
         "EPERM",
-        "choose the interface, as SO_BINDTODEVICE does",
+        "choose the interface, as `SO_BINDTODEVICE` does",
     ),
     (
         "setsockopt",
@@ -258,7 +258,7 @@ SIGNAL_ROWS: tuple[Row, ...] = (
     ("ioctl", "request=FIOSETOWN|SIOCSPGRP", "EPERM", "the same"),
 )
 
-#: What stays allowed although it looks as if it should not, and why.
+#: What stays allowed although it looks as if it should not, and why. `call: option, option` or calls.
 LEFT = {
     "accept4, recvmsg, read, shutdown, getpeername": "name no destination",
     "write, sendfile, splice, vmsplice, io_submit": "go where the socket was connected to; they cannot connect one",
@@ -267,16 +267,18 @@ LEFT = {
     "setsockopt: IP_FREEBIND, SO_REUSEPORT": "the `bind` that follows is decided on",
     "setsockopt: IP_MULTICAST_IF, IP_MULTICAST_TTL": "for multicast destinations, which are decided on",
     "setsockopt: TCP_FASTOPEN_CONNECT, SO_DONTROUTE, IP_TTL": "the destination stays the same",
-    "seccomp, prctl: PR_SET_SECCOMP, landlock_restrict_self": "take rights away, from the caller alone",
+    "seccomp, landlock_restrict_self": "take rights away, from the caller alone",
+    "prctl: PR_SET_SECCOMP": "the same",
     "prctl: PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER": "its own end and its own children; the supervisor waits for all",
-    "prctl: PR_SET_SYSCALL_USER_DISPATCH, personality": "calls that are carried out still pass the filter",
+    "prctl: PR_SET_SYSCALL_USER_DISPATCH": "what it lets through still passes the filter",
+    "personality": "the numbers of calls stay the same",
     "memfd_create, memfd_secret": "a program in memory is asked about; memory that cannot be read names no destination",
     "close_range: CLOSE_RANGE_UNSHARE": "descriptors of a thread's own: what is acted on is what was decided on",
     "msgget, shmget, semget, mq_open": "this machine's own, as files are",
     "setpriority, sched_setaffinity, ioprio_set": "can slow the supervisor down, and so only the guest itself",
     "move_pages, migrate_pages, get_robust_list": "of another process only for who may trace it",
     "name_to_handle_at, syslog, adjtimex": "read, or change nothing outside the process but for root",
-    "ioctl: SIOCADDRT, SIOCSIFADDR; netlink": "root alone changes routes; a guest that is root is not held",
+    "ioctl: SIOCADDRT, SIOCSIFADDR": "root alone changes routes, by netlink too; a guest that is root is not held",
 }
 
 

@@ -49,6 +49,9 @@ _NOSIGNAL = getattr(_socket, "MSG_NOSIGNAL", 0)
 #: A note waits for nobody, not even for a supervisor that somebody has stopped.
 _NOTE = _NOSIGNAL | _socket.MSG_DONTWAIT
 
+#: Behind the channel's name: where notes are taken (supervisor/wall.py).
+NOTES = b".notes"
+
 #: Bytes of chance in a question's number. Whoever writes questions of his own to our descriptor, so that their answers
 #: wait there for the next one, would have to guess its number.
 CHANCE = 8
@@ -142,7 +145,7 @@ class Channel:
     key, name: what the supervisor seals its answers to this process and its forks with, and what it calls that key.
     """
 
-    __slots__ = ("address", "key", "lines", "name", "patience", "run", "supervisor")
+    __slots__ = ("address", "key", "lines", "name", "notes", "patience", "run", "supervisor")
 
     def __init__(self, address: str | bytes, run: str) -> None:
         self.address = address
@@ -150,6 +153,7 @@ class Channel:
         self.lines = _local()
         self.supervisor = -1  # its pid, from the first connection on, which is made before the guest runs
         self.name, self.key = "", keyed(b"")
+        self.notes: Connection | None = None
         # struct timeval, in the kernel's own length on every 64-bit Linux that CPython runs on
         self.patience = PATIENCE.to_bytes(8, sys.byteorder) + bytes(8)
         register_at_fork(after_in_child=self.forked)
@@ -229,10 +233,27 @@ class Channel:
 
     def note(self, fields: tuple[str, ...]) -> None:
         """Announces the system call that this thread makes next. What cannot be sent is lost: it carries no right."""
+        notes = self.notes
         try:
-            self._line().sock.send(pack(("note", "0", *fields)), _NOTE)
-        except (OSError, ValueError, Lost):
+            if notes is None or notes.pid != getpid() or not notes.ours():
+                notes = self._open_notes()
+            notes.sock.send(pack(("note", str(get_native_id()), *fields)), _NOTE)
+        except (OSError, ValueError):
             pass
+
+    def _open_notes(self) -> Connection:
+        """The socket for the notes of this whole process; whoever writes here is not waited for by anybody."""
+        if self.notes is not None:
+            self.notes.leave()
+        sock = _SOCKET(_UNIX, _SEQPACKET, 0, lift(_SOCKET(_UNIX, _SEQPACKET).detach()))
+        try:
+            sock.settimeout(None)
+            reach(sock, self.address + NOTES)  # type: ignore[operator]  # there is a wall, so it is an abstract name
+            self.notes = Connection(sock, getpid())
+        except BaseException:
+            sock.close()
+            raise
+        return self.notes
 
     def _line(self) -> Connection:
         """This thread's connection in this process: the one it has, a first one, or one new try after a loss."""

@@ -107,7 +107,7 @@ class Witness:
             self.remember(kind, host, port, path or program)
 
     def announce(self, kind: str, event: str, act: Act) -> None:
-        """Tells which code is about to do this. It gives no right, so nobody waits for an answer, and it may be lost."""
+        """Tells which code is about to do this. It gives no right, so nobody waits for an answer and it may be lost."""
         proto, host, port, path, program, _ = act
         lines = self.channel.lines
         lines.seq, lines.announced = "0", (kind, act)

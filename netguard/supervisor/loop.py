@@ -52,15 +52,6 @@ ENDING = frozenset((signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT
 #: Questions whose answer lets something happen.
 ACTS = ("ask", "lookup")
 
-#: How a note begins: what the witness says of a call that comes next.
-NOTE = b"note\0"
-
-#: Bytes of a note that is kept; those of real acts have some 300.
-MAX_NOTE = 4_096
-
-#: Frames heard from one peer before others have their turn.
-A_TURN = 64
-
 
 class Loop:
     """Serves one run from the guest's start to its end.
@@ -76,7 +67,6 @@ class Loop:
         self.master = os.urandom(32)
         self.world = World(session.leases, search, asks_own=session.asks_own)
         self.peers: dict[int, Peer] = {}
-        self.threads: dict[int, Peer] = {}  # those whose thread the kernel attests, by it
         self.reported = False
         self.wall: Wall | None = None
         self.end: guest.Change | None = None
@@ -97,7 +87,6 @@ class Loop:
         from netguard.supervisor.wall import Wall  # not where there is none: it would only cost
 
         self.wall = Wall(listener, self, self.address)
-        self.poll.register(self.wall.fd, select.EPOLLIN)
 
     def serve(self, pid: int, inbox: signals.Inbox, *, must_report: bool, keep: bool = False) -> guest.Change:
         """Runs until the guest has ended and, behind a wall, all that it has started; returns how the guest ended.
@@ -125,14 +114,14 @@ class Loop:
         came = False
         now = time.monotonic()
         until = self._until(now)
-        for fd, _ in self.poll.poll(max(0.0, until - now)):
+        for fd, events in self.poll.poll(max(0.0, until - now)):
             peer = self.peers.get(fd)
             if peer is not None:
                 self.hear(peer)
             elif fd == inbox.fd:
                 came = True
             else:
-                self._ready(fd)
+                self._ready(fd, events)
         if self.wall and self.wall.taken:
             self.wall.serve()  # what the turn before has left, or this one
         now = time.monotonic()
@@ -165,13 +154,13 @@ class Loop:
             until = min(until, now + (self.wall.queue.pause(now) or 0.0))
         return until
 
-    def _ready(self, fd: int) -> None:
-        if self.wall and fd == self.wall.fd:
-            self.wall.serve()
-        elif fd == self.listener.fileno():
+    def _ready(self, fd: int, events: int) -> None:
+        if fd == self.listener.fileno():
             self._accept()
         elif fd == self.desk.resolver.fd:
             self.desk.take_answers()
+        elif self.wall:
+            self.wall.ready(fd, events)
 
     def _drain(self) -> None:
         """What was said before the end: notes that are still in the sockets."""
@@ -207,8 +196,7 @@ class Loop:
             ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         except OSError:
             return None
-        peer = self.threads[tid] = Peer(ours, self._forget, pid, tid)
-        self._add(peer)
+        self._add(Peer(ours, self._forget, pid, tid))
         return theirs
 
     def _add(self, peer: Peer) -> None:
@@ -227,28 +215,20 @@ class Loop:
     def _forget(self, peer: Peer) -> None:
         """A peer is closed."""
         self.peers.pop(peer.fd, None)
-        if self.threads.get(peer.tid) is peer:
-            del self.threads[peer.tid]
         self.poll.unregister(peer.fd)
         self._listen(True)
 
-    def hear_all(self, peer: Peer) -> None:
-        """Hears what a peer has said up to now."""
-        for _ in range(A_TURN):
-            if peer.closed or not self.hear(peer):
-                return
-
-    def hear(self, peer: Peer) -> bool:
-        """Hears one frame of a peer; returns whether there was one."""
+    def hear(self, peer: Peer) -> None:
+        """Hears one frame of a peer."""
         try:
             length = peer.sock.recv_into(self.room)
         except BlockingIOError:
-            return False
+            return
         except OSError:
             length = 0
         if not length:
             peer.cut_off()
-            return False
+            return
         try:
             if length > MAX_FRAME:
                 raise Malformed("a frame that is too long")
@@ -258,14 +238,10 @@ class Loop:
         except Exception as error:  # noqa: BLE001  # a fault of ours is a denial and a record, and not the end of the guard
             why = f"{type(error).__name__}: {error}"
             self.desk.do(self.session.cut_off(peer, peer.process, "supervisor.fault", why))
-        return True
 
     def _heard(self, peer: Peer, frame: bytes) -> None:
         """One frame. Raises Malformed."""
         desk = self.desk
-        if frame.startswith(NOTE) and peer.process is not None:
-            peer.note = frame if len(frame) <= MAX_NOTE else b""
-            return
         granted = None if desk.owed else desk.grants.find(peer, frame)
         if granted is None or not self._grant(peer, frame, *granted):
             desk.do(self._answer(peer, parse(frame), frame))

@@ -32,7 +32,6 @@ class Peer:
               up look-ups and delays.
     seq:      the record of its last act, 0 when that left none or its outcome is known: the only one that it may add
               an outcome to.
-    note:     what its witness said last of the call that comes next, as it came; b"" when that was used.
     greeted:  whether it has reported as a guarded interpreter, which one does once.
     closed:   whether an answer still finds it.
     key:      what its answers are sealed with: empty until its interpreter has reported.
@@ -42,7 +41,7 @@ class Peer:
     """
 
     __slots__ = (
-        "closed", "code", "fd", "greeted", "hung_up", "key", "note", "pid", "process", "seq", "sock", "tid", "uid",
+        "closed", "code", "fd", "greeted", "hung_up", "key", "pid", "process", "seq", "sock", "tid", "uid",
         "waiting",
     )  # fmt: skip
 
@@ -57,7 +56,6 @@ class Peer:
         self.process: Process | None = None
         self.waiting = False
         self.seq = 0
-        self.note = b""
         self.greeted = False
         self.closed = False
         self.key = keyed(b"")

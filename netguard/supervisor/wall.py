@@ -35,6 +35,7 @@ from netguard.seccomp.notify import CONTINUE
 from netguard.seccomp.table import NOTIFIED, SIGNALS
 from netguard.seccomp.waiting import ERESTARTSYS, Done, Queue, Waiting
 from netguard.supervisor.call import Call
+from netguard.supervisor.notes import Notes
 from netguard.supervisor.processes import look_at
 
 TYPE_CHECKING = False
@@ -44,7 +45,6 @@ if TYPE_CHECKING:
     from netguard.seccomp.notify import Listener, Notification
     from netguard.supervisor.grants import Grant
     from netguard.supervisor.loop import Loop
-    from netguard.supervisor.peer import Peer
 
 #: Calls that are taken off the kernel before the first of them is handled: until then a signal may interrupt the wait
 #: for us, which a plain run would not have.
@@ -62,6 +62,9 @@ MAX_KNOWN = 4_096
 #: Calls that only have to be seen: which program starts is decided where the witness asks.
 PASSED = ("execve", "execveat")
 
+#: Behind the channel's name: the socket that the thread wants is for notes.
+NOTES = b".notes"
+
 #: Errors that say "not yet": how it ends is not known to us.
 PENDING = (errno.EINPROGRESS, errno.EALREADY, errno.EAGAIN)
 
@@ -77,9 +80,9 @@ class Wall:
         self.loop = loop
         self.address = AF_UNIX.to_bytes(2, sys.byteorder) + b"\0" + address[1:].encode()
         self.callers = Callers()
-        self.poll = select.epoll()
-        self.poll.register(listener.fd, select.EPOLLIN)
-        self.queue = Queue(self.poll, listener)
+        loop.poll.register(listener.fd, select.EPOLLIN)
+        self.queue = Queue(loop.poll, listener)
+        self.notes = Notes(loop.poll)
         self.taken: deque[Notification] = deque()
         self.waiting: dict[int, Call] = {}
         self.calls = {NUMBERS[name]: name for name in (*NOTIFIED, *SIGNALS)}
@@ -88,32 +91,33 @@ class Wall:
         self.again: dict[int, tuple[str, bytes, int]] = {}  # acts of threads that a signal has interrupted
         self.over = False  # whether no process is left
 
-    @property
-    def fd(self) -> int:
-        """Readable when `serve` has something to do."""
-        return self.poll.fileno()
-
-    def serve(self) -> bool:
-        """Handles what waits, for one turn; returns whether more does."""
-        for fd, events in self.poll.poll(0):
-            if fd != self.listener.fd:
-                for id, _, done in self.queue.ready(fd):
-                    self.finish(self.waiting.pop(id), done)
-            elif not events & select.EPOLLIN:
-                self.poll.unregister(fd)  # hung up, and would be so for ever
+    def ready(self, fd: int, events: int) -> None:
+        """Something of the wall's is ready."""
+        if fd == self.listener.fd:
+            if events & select.EPOLLIN:
+                self.serve()
+            else:
+                self.loop.poll.unregister(fd)  # hung up, and would be so for ever
                 self.over = True
+        elif fd in self.queue:
+            for id, _, done in self.queue.ready(fd):
+                self.finish(self.waiting.pop(id), done)
+        elif fd in self.notes.owners:
+            self.notes.end(fd)
+
+    def serve(self) -> None:
+        """Handles calls that wait, for one turn."""
         for _ in range(A_TURN):
             self.take()
             if not self.taken:
-                return False
+                return
             call = self.taken.popleft()
             try:
                 self.handle(call)
             except Exception as error:  # noqa: BLE001  # a fault of ours is a denial and a record, not the end of the guard
                 self.listener.answer(call.id, error=errno.EACCES)
-                why = f"{type(error).__name__}: {error}"
-                self.loop.desk.do(self.loop.session.noticed({"kind": "tamper", "event": "supervisor.fault", "why": why}))
-        return bool(self.taken)
+                line = {"kind": "tamper", "event": "supervisor.fault", "why": f"{type(error).__name__}: {error}"}
+                self.loop.desk.do(self.loop.session.noticed(line))
 
     def sweep(self, now: float) -> None:
         """Looks after what waits: who was killed or interrupted, whose time is up."""
@@ -159,7 +163,7 @@ class Wall:
             wanted.close()
         elif not wanted.kind:
             self.perform(call)
-        elif wanted.address == self.address and wanted.call == "connect":
+        elif wanted.call == "connect" and wanted.address.startswith(self.address):
             self.connect_channel(call)
         else:
             self.decide(call)
@@ -177,7 +181,8 @@ class Wall:
             call.seq = again[2]  # the kernel makes the call once more after the signal's handler: it is the same act
             self.perform(call)
             return
-        note = self.note_of(self.loop.threads.get(caller.tid), wanted)
+        host, port = host_of(wanted), port_of(wanted)
+        note = self.notes.of(caller.pid, caller.tid, wanted, host, port)
         key = b"%b\0%b\0%b" % (wanted.call.encode(), wanted.address, note)
         known = None if desk.owed else desk.grants.known.get((process, key))
         if known is not None and self.grant(call, known):
@@ -185,7 +190,7 @@ class Wall:
         if desk.owed and not desk.paid([Reply(call, "", DENY)]):
             return
         facts = self.facts_of(wanted, caller, now)
-        commands = self.loop.session.ask(call, process, asked(wanted, note), facts, now)
+        commands = self.loop.session.ask(call, process, asked(wanted, note, host, port), facts, now)
         if self.loop.may_keep(facts, commands):
             desk.grants.keep(process, key, commands)
         desk.do(commands)
@@ -198,19 +203,6 @@ class Wall:
             return False
         self.settle(call, known.verdict, known.rest, seq)
         return True
-
-    def note_of(self, peer: Peer | None, wanted: Wanted) -> bytes:
-        """What the witness said of this act, b"" when nothing. A datagram's note serves for a while."""
-        if peer is None:
-            return b""
-        if not fits(peer, wanted):
-            self.loop.hear_all(peer)  # what it said before it made the call is here by now
-            if not fits(peer, wanted):
-                return b""
-        note = peer.note
-        if wanted.proto != "udp":
-            peer.note = b""
-        return note
 
     def facts_of(self, wanted: Wanted, caller: Caller, now: float) -> Facts:
         """What the kernel says of the destination."""
@@ -278,11 +270,14 @@ class Wall:
         wanted.close()
 
     def connect_channel(self, call: Call) -> None:
-        """Gives the thread a line to us in place of the socket that it wanted to connect: so the kernel attests who is at
-        its other end, and nothing is left that could lead elsewhere."""
+        """Gives the thread a line to us in place of the socket that it wanted to connect: so the kernel attests who is
+        at its other end, and nothing is left that could lead elsewhere."""
         caller, wanted = call.caller, call.wanted
         error = errno.EAGAIN
-        theirs = self.loop.new_line(caller.pid, caller.tid)
+        if wanted.address == self.address:
+            theirs = self.loop.new_line(caller.pid, caller.tid)
+        else:
+            theirs = self.notes.open(caller.pid) if wanted.address == self.address + NOTES else None
         if theirs is not None:
             error = 0
             try:
@@ -294,17 +289,7 @@ class Wall:
         wanted.close()
 
 
-def fits(peer: Peer, wanted: Wanted) -> bool:
-    """Whether what a thread's witness said last is about this act."""
-    if not peer.note:
-        return False
-    fields = peer.note.split(b"\0", 7)
-    if len(fields) < 8 or fields[2] != wanted.kind.encode() or fields[4] != wanted.proto.encode():
-        return False
-    return wanted.proto == "unix" or fields[5:7] == [host_of(wanted).encode(), port_of(wanted).encode()]
-
-
-def asked(wanted: Wanted, note: bytes) -> Question:
+def asked(wanted: Wanted, note: bytes, host: str, port: str) -> Question:
     """The question that a call is. Only its event and its code are the witness's word; the rest is the kernel's."""
     event, code, layers = wanted.call, NO_CODE, KERNEL
     if note:
@@ -313,7 +298,7 @@ def asked(wanted: Wanted, note: bytes) -> Question:
             event, code, layers = said.fields[1], said.code, BOTH
         except Malformed:
             pass  # no witness of ours: nothing was announced
-    fields = [wanted.kind, event, wanted.proto, host_of(wanted), port_of(wanted), wanted.place, ""]
+    fields = [wanted.kind, event, wanted.proto, host, port, wanted.place, ""]
     return Question("ask", "", fields, (), code, layers)
 
 

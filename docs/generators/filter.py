@@ -1,0 +1,123 @@
+"""`docs/reference/filter.md`, from the table of system calls."""
+
+from __future__ import annotations
+
+from generators.words import cell, note
+from netguard.seccomp import table
+from netguard.seccomp.numbers import NEWEST, TABLE
+
+#: How the page says each decision; any other is an errno.
+DECISIONS = {
+    table.ALLOW: "allowed",
+    table.NOTIFY: "**the supervisor decides**",
+    table.KILL: "the process is ended",
+    table.SUCCEED: "succeeds, without effect",
+}
+
+FILTER = f"""\
+# System calls
+
+{note("`netguard/seccomp/table.py`")}
+
+The wall begins with a filter in the kernel. It sees every system call of the guest and of all that the guest starts, in
+whatever language, and no process gets rid of it. Most calls it lets pass; some it refuses; and those that name a
+destination, open a port or start a program it hands to the supervisor, which decides by the rules and carries them out
+itself. This page says which are which, and why.
+
+- **The first row of a call whose condition holds decides.** A call without a row is allowed; so is one to which no
+  condition applies.
+- **A filter sees numbers, never what a pointer leads to.** So a call whose destination lies in memory is never decided
+  here.
+- **What is refused here is refused whatever the rules say**, and leaves no line in the trail: the program gets the
+  error that is named, and the supervisor never hears of it.
+- **Most refusals are what an ordinary user gets anyway.** They matter where the guest is root, and
+  [root is not held](../explanation/threat-model.md).
+
+## Before all rows
+
+| calls | decision | why |
+|---|---|---|
+"""
+
+ROWS = """\
+
+## By call
+
+| call | condition | decision | why |
+|---|---|---|---|
+"""
+
+SIGNALS = """\
+
+## Where Landlock cannot keep signals in
+
+Landlock does that from Linux 6.12. Before, these rows come first:
+
+| call | condition | decision | why |
+|---|---|---|---|
+"""
+
+LEFT = """\
+
+## Allowed, and why
+
+What looks as if it should be refused:
+
+| call | why not |
+|---|---|
+"""
+
+MACHINES = """\
+
+## Machines
+
+The table is one for x86-64 and aarch64, and a call that a machine lacks has no row there:
+{alone} are x86-64's alone.
+Calls up to number {newest}, the newest of Linux 6.18, have been looked at.
+"""
+
+
+def code(names: str, separator: str = " ", word: str = ", ") -> str:
+    """Names as code, with words between them."""
+    return word.join(f"`{name}`" for name in names.split(separator))
+
+
+def left(names: str) -> str:
+    """`call: option, option`, or calls, as code."""
+    call, colon, options = names.rpartition(": ")
+    return (f"`{call}`: " if colon else "") + code(options, ", ")
+
+
+def term(text: str) -> str:
+    """One term of a condition in words."""
+    if "=" in text:
+        argument, _, names = text.partition("=")
+        return f"{argument} is {code(names, '|', ' or ')}"
+    argument, _, names = text.partition("&")
+    return f"{argument} have {code(names, '|', ' or ')}"
+
+
+def decision(name: str) -> str:
+    """A decision in words, or the errno."""
+    return DECISIONS.get(name) or f"`{name}`"
+
+
+def lines(rows: tuple[table.Row, ...]) -> list[str]:
+    """Rows as a page has them."""
+    return [
+        f"| {code(calls)} | {', '.join(map(term, condition.split()))} | {decision(what)} | {cell(why)} |\n"
+        for calls, condition, what, why in rows
+    ]
+
+
+def filter_page() -> str:
+    """The page of the filter."""
+    first = [f"| {cell(calls)} | {decision(what)} | {cell(why)} |\n" for calls, what, why in table.FIRST]
+    allowed = [f"| {left(calls)} | {cell(why)} |\n" for calls, why in table.LEFT.items()]
+    named = set(table.by_call(table.SIGNAL_ROWS + table.ROWS))
+    *most, last = sorted(call for call, numbers in TABLE.items() if call in named and None in numbers)
+    alone = f"{code(' '.join(most))} and `{last}`"
+    machines = MACHINES.format(alone=alone, newest=NEWEST)
+    return "".join(
+        [FILTER, *first, ROWS, *lines(table.ROWS), SIGNALS, *lines(table.SIGNAL_ROWS), LEFT, *allowed, machines]
+    )

@@ -1,0 +1,186 @@
+"""Who asks: a thread of the guest's, its descriptors and its memory. Everything is copied out; nothing is decided here.
+
+What is read about a thread is that thread's only while its call waits: whoever asks here asks the listener afterwards
+whether it still does, and acts only then. The number of a thread that is gone may be another's by now.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from netguard.seccomp import abi
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from signal import pidfd_send_signal
+else:
+    from _signal import pidfd_send_signal  # without the enums, which cost 4 ms at start-up
+
+#: Threads that are kept, each with two descriptors of ours. Beyond it the one that was found first makes room.
+MAX_CALLERS = 256
+
+#: Of /proc/TID/status: who it is and what it may do. The kernel decides by these when it opens, binds or connects.
+_CREDENTIALS = (b"Uid", b"Gid", b"Groups", b"CapEff")
+
+#: Addresses from here on are the kernel's, and `pread` takes none of them.
+_ADDRESSES = 1 << 63
+
+
+class Caller:
+    """One thread of the guest's.
+
+    tid, pid: the thread and its process.
+    pidfd:    of the thread; where the kernel has none, of its process.
+    process:  what the supervisor knows of it: its own affair, None at first.
+    """
+
+    __slots__ = ("_memory", "_own", "_shared", "pid", "pidfd", "process", "tid")
+
+    def __init__(self, tid: int, own: bytes) -> None:
+        self.tid = tid
+        self.process: object = None
+        self._own = own
+        self._memory = -1
+        self._shared = False
+        try:
+            self.pidfd = abi.open_pidfd(tid, abi.PIDFD_THREAD)
+            self.pid = self._leader()
+        except OSError as error:
+            if error.errno != errno.EINVAL:
+                raise
+            self.pid = self._leader()  # before Linux 6.9: a process has a descriptor, a thread has none
+            self.pidfd = abi.open_pidfd(self.pid)
+            self._shared = True
+
+    def fetch(self, fd: int) -> int:
+        """Returns a copy of its descriptor. Raises OSError: EBADF, ESRCH (gone), EPERM (not ours to look into)."""
+        return abi.get_fd(self.pidfd, fd)
+
+    def read(self, address: int, size: int) -> bytes:
+        """Returns exactly `size` bytes of its memory. Raises OSError(EFAULT) where not all of it is there."""
+        data = self.read_some(address, size)
+        if len(data) != size:
+            raise OSError(errno.EFAULT, os.strerror(errno.EFAULT))
+        return data
+
+    def read_some(self, address: int, size: int) -> bytes:
+        """Returns what is there from `address` on, at most `size` bytes and perhaps none. Raises OSError: gone."""
+        if not size or address >= _ADDRESSES:
+            return b""
+        if self._memory < 0:
+            self._open_memory()
+        try:
+            data = os.pread(self._memory, size, address)
+            if not data:  # the memory has ended: the thread has executed a program and has another one
+                self._open_memory()
+                data = os.pread(self._memory, size, address)
+        except OSError as error:
+            if error.errno != errno.EIO:
+                raise
+            return b""  # nothing is mapped there
+        return data
+
+    def write(self, address: int, data: bytes) -> None:
+        """Writes into its memory, where it could do so itself. Raises OSError: EFAULT, or gone."""
+        abi.write_memory(self.tid, address, data)
+
+    def signal(self, number: int) -> None:
+        """Sends the thread a signal, as the kernel would have. One that is gone needs none."""
+        try:
+            abi.syscall("tgkill", self.pid, self.tid, number)
+        except OSError:
+            pass
+
+    def status(self) -> bytes:
+        """What /proc says of the thread: see proc_pid_status(5). Raises OSError: gone."""
+        return status(str(self.tid))
+
+    def is_equal(self) -> bool:
+        """Whether it may do what we may, no more and no less: else acting for it would lend it our rights."""
+        return credentials(self.status()) == self._own
+
+    def is_alive(self) -> bool:
+        """Whether its number is still its own."""
+        try:
+            pidfd_send_signal(self.pidfd, 0)
+            if self._shared:
+                os.stat(f"/proc/{self.pid}/task/{self.tid}")
+        except PermissionError:
+            return True  # it has changed its user: alive, and its calls will be refused for that
+        except OSError:
+            return False
+        return True
+
+    def close(self) -> None:
+        """Lets go of it. It is not asked again."""
+        os.close(self.pidfd)
+        if self._memory >= 0:
+            os.close(self._memory)
+
+    def _leader(self) -> int:
+        return int(field(self.status(), b"Tgid"))
+
+    def _open_memory(self) -> None:
+        fd = os.open(f"/proc/{self.tid}/mem", os.O_RDONLY | os.O_CLOEXEC)
+        if self._memory >= 0:
+            os.close(self._memory)
+        self._memory = fd
+
+
+class Callers:
+    """The threads that have asked lately."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, Caller] = {}
+        self._own = credentials(status("self"))
+
+    def find(self, tid: int) -> Caller:
+        """Returns the thread of that number. Raises OSError: gone, or not ours to look into."""
+        caller = self._known.get(tid)
+        if caller is not None:
+            if caller.is_alive():
+                return caller
+            self._drop(tid)
+        caller = Caller(tid, self._own)
+        if len(self._known) >= MAX_CALLERS:
+            self._drop(next(iter(self._known)))
+        self._known[tid] = caller
+        return caller
+
+    def forget(self, pid: int) -> None:
+        """A process executes a program: what was known of its threads, and their memory, is no longer theirs."""
+        for tid in [tid for tid, caller in self._known.items() if caller.pid == pid]:
+            self._drop(tid)
+
+    def close(self) -> None:
+        """Lets go of all."""
+        for tid in list(self._known):
+            self._drop(tid)
+
+    def _drop(self, tid: int) -> None:
+        self._known.pop(tid).close()
+
+
+def status(name: str) -> bytes:
+    """The whole of /proc/NAME/status; its list of groups may be long. Raises OSError: gone."""
+    fd = os.open(f"/proc/{name}/status", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        text = os.read(fd, 4096)
+        if len(text) == 4096:
+            while piece := os.read(fd, 65_536):
+                text += piece
+    finally:
+        os.close(fd)
+    return text
+
+
+def field(status: bytes, name: bytes) -> bytes:
+    """One line of a status, without its name. A program cannot forge one: the kernel escapes what it is called."""
+    start = status.index(b"\n" + name + b":") + len(name) + 2
+    return status[start : status.index(b"\n", start)].strip()
+
+
+def credentials(status: bytes) -> bytes:
+    """The lines of a status that say who a thread is and what it may do."""
+    return b"\n".join([field(status, name) for name in _CREDENTIALS])

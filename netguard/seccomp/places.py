@@ -1,0 +1,84 @@
+"""Where a unix socket's path leads, as its caller sees it: pinned by a descriptor, so that it stays what was decided.
+
+The guest may not leave its file system (no chroot, no namespace): an absolute path means the same to it and to us,
+but for what /proc says of whoever asks. Such a path begins at the caller's own folder there.
+"""
+
+from __future__ import annotations
+
+import os
+
+from netguard.seccomp import abi
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from netguard.seccomp.callers import Caller
+
+#: How a path begins that means another thing to each process -> what stands for it, by process and thread.
+_OWN = (
+    (b"/proc/self/", "/proc/{pid}/"),
+    (b"/proc/thread-self/", "/proc/{pid}/task/{tid}/"),
+    (b"/dev/fd/", "/proc/{pid}/fd/"),
+)
+
+
+def pin(caller: Caller, path: bytes) -> tuple[int, str]:
+    """A descriptor of what the path leads to, and its real path. Raises OSError, as following the path does."""
+    fd = _open(caller, path, os.O_PATH)
+    return fd, real(fd)
+
+
+def new(caller: Caller, path: bytes) -> tuple[int, str, bytes]:
+    """(the folder to bind from, the real path there will be, the path to bind), for a path that is yet to be made.
+
+    Raises OSError, as following the path does.
+    """
+    above, slash, name = path.rpartition(b"/")
+    folder = _open(caller, above or slash or b".", os.O_PATH | os.O_DIRECTORY)
+    try:
+        place = os.path.join(real(folder), os.fsdecode(name))
+        if is_own(path):
+            return os.dup(folder), place, name
+        return current(caller), place, path
+    finally:
+        os.close(folder)
+
+
+def real(fd: int) -> str:
+    """The path of what a descriptor holds, in our own view."""
+    return os.readlink(f"/proc/self/fd/{fd}")
+
+
+def is_own(path: bytes) -> bool:
+    """Whether the path means another thing to each process."""
+    return path.startswith(tuple([head for head, _ in _OWN]))
+
+
+def current(caller: Caller) -> int:
+    """A descriptor of the caller's current folder. Raises OSError."""
+    return os.open(f"/proc/{caller.tid}/cwd", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+
+
+def _open(caller: Caller, path: bytes, flags: int) -> int:
+    base, rest = _base(caller, path)
+    if base < 0:
+        return abi.open_place(base, path, flags)
+    if not rest:
+        return base
+    try:
+        return abi.open_place(base, rest, flags)
+    finally:
+        os.close(base)
+
+
+def _base(caller: Caller, path: bytes) -> tuple[int, bytes]:
+    """(a descriptor to begin at, what is left to follow); -1 for a path that needs none."""
+    for head, instead in _OWN:
+        if path.startswith(head):
+            name, _, rest = path[len(head) :].partition(b"/")
+            if name == b"fd":  # one step further: what the descriptor holds
+                number, _, rest = rest.partition(b"/")
+                name += b"/" + number
+            place = os.fsencode(instead.format(pid=caller.pid, tid=caller.tid)) + name
+            return os.open(place, os.O_PATH | os.O_CLOEXEC), rest
+    return (-1, path) if path.startswith(b"/") else (current(caller), path)

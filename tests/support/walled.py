@@ -1,0 +1,282 @@
+"""Runs a guest's code under a filter and a supervisor of the wall's own parts, in processes that are thrown away.
+
+`run` starts one Python that becomes the supervisor (as an ordinary user where one is asked for) and forks the guest,
+which has what `tests/support/guest.py` offers. What the guest says comes back as a dict, with what the supervisor saw.
+"""
+
+from __future__ import annotations
+
+# What guests use, and an ordinary user may not be able to read where this Python lies.
+import asyncio  # noqa: F401
+import ctypes
+import encodings.idna  # noqa: F401
+import json
+import os
+import select
+import signal
+import socket  # noqa: F401
+import subprocess
+import sys
+import tempfile  # noqa: F401
+import threading  # noqa: F401
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from netguard.seccomp import abi, act, arguments
+from netguard.seccomp.callers import Callers
+from netguard.seccomp.notify import CONTINUE, Listener, Notification
+from netguard.seccomp.waiting import Done, Queue, Waiting
+
+ROOT = Path(__file__).parent.parent.parent
+
+#: An ordinary user: nobody, on every Linux.
+NOBODY = 65534
+
+NOTIFIED = ("connect", "sendto", "sendmsg", "sendmmsg", "bind", "listen")
+
+_NEW_LISTENER, _WAIT_KILLABLE_RECV = 8, 32
+_SET_DUMPABLE, _NO_NEW_PRIVS = 4, 38
+
+
+class Outcome(NamedTuple):
+    """How a guest fared: what it said, its wait status, what the supervisor was asked, what went wrong in it."""
+
+    said: dict[str, Any]
+    status: int
+    seen: list[dict[str, Any]]
+    text: str
+
+    def calls(self, call: str) -> list[dict[str, Any]]:
+        """What was asked by calls of one name."""
+        return [one for one in self.seen if one["call"] == call]
+
+
+def run(guest: str, *, wall: str = "on", uid: int | None = None, timeout: float = 60, **spec: Any) -> Outcome:
+    """Run a guest's source. `given` (a dict) is there as variables.
+
+    wall: "on"; "off": no filter at all; "check": what a check without acting for the guest would be: the address is
+          looked at and the kernel told to go on.
+    deny_ports, deny_places: what is refused; all else is allowed.
+    slow: seconds that each decision takes. killable: False for a kernel that cannot wait without being interrupted.
+    as_guest: the guest changes to this user, and the supervisor does not.
+    """
+    spec.update(guest=guest, wall=wall, uid=uid)
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.support.walled"],
+        cwd=ROOT, input=json.dumps(spec), capture_output=True, text=True, timeout=timeout, check=False,
+    )  # fmt: skip
+    said: dict[str, Any] = {}
+    report: dict[str, Any] = {}
+    rest = []
+    for line in done.stdout.splitlines():
+        mark, _, value = line.partition(" ")
+        if mark == "SAID":
+            said.update(json.loads(value))
+        elif mark == "REPORT":
+            report = json.loads(value)
+        else:
+            rest.append(line)
+    text = "\n".join(rest) + done.stderr
+    assert report, f"the supervisor ended with {done.returncode}: {text}"
+    return Outcome(said, report["status"], report["seen"], text)
+
+
+class Supervisor:
+    """The wall's parts in a loop that decides by a list."""
+
+    def __init__(self, spec: dict[str, Any], listener: Listener) -> None:
+        self.spec = spec
+        self.listener = listener
+        self.epoll = select.epoll()
+        self.epoll.register(listener.fd, select.EPOLLIN)
+        self.callers = Callers()
+        self.queue = Queue(self.epoll, listener)
+        self.names = {abi.NUMBERS[name]: name for name in NOTIFIED}
+        self.seen: list[dict[str, Any]] = []
+        self.longest = 0.0
+
+    def loop(self, child: int) -> int:
+        """Serves until nobody is left; returns the child's wait status."""
+        status = None
+        while True:
+            now = time.monotonic()
+            pause = self.queue.pause(now)
+            for fd, _ in self.epoll.poll(0.2 if pause is None else min(pause, 0.2)):
+                begun = time.monotonic()
+                if fd in self.queue:
+                    self.end(self.queue.ready(fd))
+                elif fd == self.listener.fd:
+                    self.serve()
+                self.longest = max(self.longest, time.monotonic() - begun)
+            self.end(self.queue.sweep(time.monotonic()))
+            if status is None:
+                ended, found = os.waitpid(child, os.WNOHANG)
+                status = found if ended else None
+            elif self.listener.hung_up():
+                return status
+
+    def serve(self) -> None:
+        """Takes one call and answers it."""
+        call = self.listener.receive()
+        if call is None:
+            return
+        if self.spec["wall"] == "check":
+            self.check(call)
+            return
+        note: dict[str, Any] = {"call": self.names[call.number], "tid": call.tid}
+        self.seen.append(note)
+        try:
+            caller = self.callers.find(call.tid)
+            wanted = arguments.read(note["call"], call.args, caller)
+        except OSError as error:
+            note["error"] = error.errno
+            self.listener.answer(call.id, 0, error.errno or 1)
+            return
+        note.update(kind=wanted.kind, proto=wanted.proto, where=wanted.where, port=wanted.port, place=wanted.place)
+        note["pid"] = caller.pid
+        if not self.listener.is_waiting(call.id):
+            wanted.close()
+            return
+        time.sleep(self.spec.get("slow", 0))
+        if not self.allows(wanted):
+            self.finish(call.id, wanted, Done(0, 13))
+            return
+        try:
+            done = act.perform(wanted, caller)
+        except OSError as error:
+            done = Done(0, error.errno or 1)
+        if isinstance(done, Waiting):
+            ended = self.queue.add(call.id, done)
+            if ended is None:
+                return
+            done = ended
+        self.finish(call.id, wanted, done)
+
+    def allows(self, wanted: arguments.Wanted) -> bool:
+        """Whether the list lets it through."""
+        refused = wanted.port in self.spec.get("deny_ports", ()) or wanted.place in self.spec.get("deny_places", ())
+        return not (wanted.kind and refused)
+
+    def check(self, call: Notification) -> None:
+        """What a supervisor does that only looks: the port is read, and the kernel reads it again."""
+        caller = self.callers.find(call.tid)
+        name = self.names[call.number]
+        at = call.args[4] if name == "sendto" else call.args[1]
+        if name in ("sendmsg", "sendmmsg"):
+            at = int.from_bytes(caller.read(at, 8), "little")
+        port = int.from_bytes(caller.read(at + 2, 2), "big")
+        refused = port in self.spec.get("deny_ports", ())
+        self.listener.answer(call.id, 0, 13 if refused else 0, 0 if refused else CONTINUE)
+
+    def end(self, ended: list[tuple[int, Waiting, Done | None]]) -> None:
+        """Answers the calls that have waited."""
+        for id, waiting, done in ended:
+            if done is None:
+                waiting.wanted.close()
+                self.seen.append({"call": "vanished"})
+            else:
+                self.finish(id, waiting.wanted, done)
+
+    def finish(self, id: int, wanted: arguments.Wanted, done: Done) -> None:
+        """Answers one call."""
+        wanted.close()
+        self.listener.answer(id, done.value, done.error)
+
+
+class _Instruction(ctypes.Structure):
+    _fields_ = (("code", ctypes.c_uint16), ("jt", ctypes.c_uint8), ("jf", ctypes.c_uint8), ("k", ctypes.c_uint32))
+
+
+class _Program(ctypes.Structure):
+    _fields_ = (("length", ctypes.c_uint16), ("filter", ctypes.POINTER(_Instruction)))
+
+
+def _filter() -> list[tuple[int, int, int, int]]:
+    """The calls that are notified, and a sendto only where it has an address; all else is allowed."""
+    rows = [(0x20, 0, 0, 0)]
+    for name in NOTIFIED:
+        if name != "sendto":
+            rows += [(0x15, 0, 1, abi.NUMBERS[name]), (0x06, 0, 0, 0x7FC00000)]
+    rows += [(0x15, 0, 5, abi.NUMBERS["sendto"])]
+    rows += [(0x20, 0, 0, 48), (0x15, 0, 2, 0), (0x20, 0, 0, 52), (0x15, 1, 0, 0), (0x06, 0, 0, 0x7FC00000)]
+    return [*rows, (0x06, 0, 0, 0x7FFF0000)]
+
+
+def _install(killable: bool) -> int:
+    rows = [_Instruction(*row) for row in _filter()]
+    program = _Program(len(rows), (_Instruction * len(rows))(*rows))
+    abi.prctl(_NO_NEW_PRIVS, 1)
+    flags = _NEW_LISTENER | (_WAIT_KILLABLE_RECV if killable else 0)
+    return abi.syscall("seccomp", 1, flags, ctypes.addressof(program))
+
+
+def _become(uid: int | None) -> None:
+    if uid is not None:
+        os.setgroups([])
+        os.setgid(uid)
+        os.setuid(uid)
+        abi.prctl(_SET_DUMPABLE, 1)  # else nobody of that user may look into us
+
+
+#: What every guest has at hand, read while that may be read.
+_OFFERED = (Path(__file__).parent / "guest.py").read_text()
+
+
+def _guest(spec: dict[str, Any], report: int, go: int) -> None:
+    _become(spec.get("as_guest"))
+    listener = _install(spec.get("killable", True)) if spec["wall"] != "off" else -1
+    os.write(report, listener.to_bytes(4, "little", signed=True))
+    os.read(go, 1)
+    if listener >= 0:
+        os.close(listener)
+    scope = {"__name__": "guest", **spec.get("given", {})}
+    exec(compile(_OFFERED, "guest.py", "exec"), scope)
+    exec(compile(spec["guest"], "<guest>", "exec"), scope)
+
+
+def main() -> None:
+    """Become the supervisor of one guest."""
+    spec = json.loads(sys.stdin.read())
+    _become(spec["uid"])
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    before = len(os.listdir("/proc/self/fd"))
+    (report_read, report), (go, go_write) = os.pipe(), os.pipe()
+    child = os.fork()
+    if not child:
+        status = 1
+        try:
+            os.close(go_write)
+            signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+            _guest(spec, report, go)
+            status = 0
+        except BaseException:  # noqa: BLE001 # it is told, and the guest ends here whatever it was
+            sys.excepthook(*sys.exc_info())
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(status)
+    number = int.from_bytes(os.read(report_read, 4), "little", signed=True)
+    seen: list[dict[str, Any]] = []
+    if number < 0:
+        os.write(go_write, b"x")
+        status = os.waitpid(child, 0)[1]
+    else:
+        pidfd = abi.open_pidfd(child)
+        supervisor = Supervisor(spec, Listener(abi.get_fd(pidfd, number)))
+        os.close(pidfd)
+        os.write(go_write, b"x")
+        status = supervisor.loop(child)
+        seen = supervisor.seen
+        supervisor.callers.close()
+        seen.append({"call": "end", "longest": supervisor.longest, "waiting": len(supervisor.queue)})
+        os.close(supervisor.listener.fd)
+        supervisor.epoll.close()
+    for fd in (report_read, report, go, go_write):
+        os.close(fd)
+    left = len(os.listdir("/proc/self/fd")) - before
+    sys.stdout.write("\nREPORT " + json.dumps({"status": status, "seen": seen, "left": left}) + "\n")
+
+
+if __name__ == "__main__":
+    main()
