@@ -5,7 +5,7 @@
     ask      kind event proto host port path program CODE argv…   may this happen?
     lookup   function name service n n n n CODE                   may this name be looked up, and what is it?
     hostile  kind event why CODE                                  an argument that could not be read
-    note     kind event proto host port path program CODE         what the thread of that number calls next; has no answer
+    note     kind event proto host port path program CODE         what thread `number` calls next; has no answer
     why                                                           why was this thread's last call denied?
     listening fd                                                  this descriptor listens now
     result   seq errno milliseconds                               how a recorded act ended; has no answer

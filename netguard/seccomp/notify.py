@@ -46,7 +46,7 @@ class Notification:
 
 
 class Listener:
-    """The descriptor that the filter hands its calls to. `fd` is readable when one waits, hung up once nobody is left."""
+    """The descriptor that the filter hands its calls to. `fd` is readable when one waits, hung up once all are gone."""
 
     def __init__(self, fd: int) -> None:
         self.fd = fd

@@ -127,6 +127,9 @@ class Alone:
             else:
                 return outcome  # type: ignore[return-value]
 
+    def note(self, fields: tuple[str, ...]) -> None:
+        """There is no wall that would decide; nobody announces anything."""
+
     def tell(self, op: str, fields: tuple[str, ...]) -> None:
         """How a recorded act ended. What cannot be put on record is dropped: it carries no right."""
         self.locked(self.noted, op, fields)

@@ -115,7 +115,7 @@ class Witness:
         if proto == "udp":
             self.remember(kind, host, port, path)
 
-    def explain(self, number: int) -> None:
+    def explain(self, number: int | None) -> None:
         """Raises the denial that an EACCES of the wall's stands for; returns where it was one of the kernel's own."""
         announced = getattr(self.channel.lines, "announced", None)
         if not self.walled or number != EACCES or announced is None:

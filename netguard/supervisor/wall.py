@@ -33,7 +33,7 @@ from netguard.seccomp.abi import NUMBERS
 from netguard.seccomp.callers import Callers
 from netguard.seccomp.notify import CONTINUE
 from netguard.seccomp.table import NOTIFIED, SIGNALS
-from netguard.seccomp.waiting import ERESTARTSYS, Done, Queue, Waiting
+from netguard.seccomp.waiting import ERESTARTSYS, Done, Queue
 from netguard.supervisor.call import Call
 from netguard.supervisor.notes import Notes
 from netguard.supervisor.processes import look_at
@@ -116,8 +116,8 @@ class Wall:
                 self.handle(call)
             except Exception as error:  # noqa: BLE001  # a fault of ours is a denial and a record, not the end of the guard
                 self.listener.answer(call.id, error=errno.EACCES)
-                line = {"kind": "tamper", "event": "supervisor.fault", "why": f"{type(error).__name__}: {error}"}
-                self.loop.desk.do(self.loop.session.noticed(line))
+                why = f"{type(error).__name__}: {error}"
+                self.loop.desk.do(self.loop.session.cut_off(None, None, "supervisor.fault", why)[:-1])
 
     def sweep(self, now: float) -> None:
         """Looks after what waits: who was killed or interrupted, whose time is up."""
@@ -245,14 +245,12 @@ class Wall:
     def perform(self, call: Call) -> None:
         """Does for the guest what it wants, on its own socket. Nothing in here waits."""
         call.started = time.monotonic() if call.seq else 0.0
-        done = act.perform(call.wanted, call.caller)
-        if isinstance(done, Waiting):
+        found = act.perform(call.wanted, call.caller)
+        done = found if isinstance(found, Done) else self.queue.add(call.id, found)
+        if done is None:
             self.waiting[call.id] = call
-            done = self.queue.add(call.id, done)
-            if done is None:
-                return
-            del self.waiting[call.id]
-        self.finish(call, done)
+        else:
+            self.finish(call, done)
 
     def finish(self, call: Call, done: Done | None) -> None:
         """Tells the guest how its call ended, and the trail if the act is on it. None: nobody waits any more."""
