@@ -70,7 +70,8 @@ def machine(about: About) -> Iterator[tuple[str, str]]:
     yield "user", str(os.geteuid()) if os.geteuid() else "0; root has ways past any wall: better run as somebody else"
     yield "Yama", f"kernel.yama.ptrace_scope is {about.yama}" if about.yama else "does not restrict"
     yield "Landlock", f"ABI {about.landlock}" if about.landlock else "none"
-    yield "filtered", "yes, by what is around this process" if about.filtered else "no"
+    around = "netguard run" if about.guarded else "what is around this process"
+    yield "filtered", f"yes, by {around}" if about.filtered else "no"
 
 
 def wrapped(first: str, text: str) -> list[str]:

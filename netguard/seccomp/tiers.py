@@ -90,14 +90,15 @@ class About:
 
     yama:      kernel.yama.ptrace_scope, 0 where there is none.
     filtered:  whether this process is under a filter already: a container's, a sandbox's, an outer netguard's.
+    guarded:   whether it says of itself that it runs inside of `netguard run`. It changes the words alone.
     landlock:  the ABI, 0 for none.
     """
 
-    __slots__ = ("filtered", "landlock", "machine", "release", "system", "version", "yama")
+    __slots__ = ("filtered", "guarded", "landlock", "machine", "release", "system", "version", "yama")
 
     def __init__(
         self, *, system: str = "Linux", release: str = "", version: str = "", machine: str = "x86_64",
-        yama: int = 0, filtered: bool = False, landlock: int = 0,
+        yama: int = 0, filtered: bool = False, guarded: bool = False, landlock: int = 0,
     ) -> None:  # fmt: skip
         self.system = system
         self.release = release
@@ -105,6 +106,7 @@ class About:
         self.machine = machine
         self.yama = yama
         self.filtered = filtered
+        self.guarded = guarded
         self.landlock = landlock
 
 
@@ -159,7 +161,8 @@ def about() -> About:
     linux = name.sysname == "Linux"
     return About(
         system=name.sysname, release=name.release, version=name.version, machine=name.machine,
-        yama=_yama() if linux else 0, filtered=linux and _filtered(), landlock=_landlock() if linux else 0,
+        yama=_yama() if linux else 0, filtered=linux and _filtered(), guarded=linux and _guarded(),
+        landlock=_landlock() if linux else 0,
     )  # fmt: skip
 
 
@@ -181,6 +184,14 @@ def _filtered() -> bool:
     try:
         with open("/proc/self/status", encoding="utf-8", errors="replace") as file:
             return any([line.split()[1:] == ["2"] for line in file if line.startswith("Seccomp:")])
+    except OSError:
+        return False
+
+
+def _guarded() -> bool:
+    try:
+        with open("/proc/self/environ", "rb") as file:  # `os.environ` does not show the guard
+            return b"\0NETGUARD_RUN=" in b"\0" + file.read()
     except OSError:
         return False
 
@@ -300,6 +311,10 @@ def _filtered_already(_name: str, about: About) -> bool:
     return about.filtered
 
 
+def _guarded_already(_name: str, about: About) -> bool:
+    return about.guarded and about.filtered
+
+
 def _yama_is(*scopes: int) -> Callable[[str, About], bool]:
     return lambda _name, about: about.yama in scopes
 
@@ -319,6 +334,9 @@ CAUSES: tuple[tuple[str, tuple[int, ...], Callable[[str, About], bool], str, str
      "netguard does not know the system calls of {machine}", "a machine that is x86_64 or aarch64"),
     (f"{_FILTERS} {_LOOKING} {_LANDLOCK}", (), _gvisor,
      "gVisor does not have {what}", ""),
+    (f"{_FILTERS} {_LOOKING}", (*_REFUSED, errno.EBUSY), _guarded_already,
+     "this process runs inside of netguard run, whose wall holds it and leaves no room for a second one",
+     "run netguard outside of it"),
     ("listener killable sockets", (errno.EBUSY,), _always,
      "another process decides on this one's system calls already: an outer netguard, or another sandbox",
      "run netguard outside of it"),

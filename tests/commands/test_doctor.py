@@ -112,6 +112,20 @@ def test_doctor_says_what_the_user_has_who_asks() -> None:
         assert said["tier"] == json.loads(doctor([], "--json").stdout)["tier"]
 
 
+def test_run_inside_of_a_run_is_told_so(tmp_path: Path) -> None:
+    """There can be one wall: one reason, and one way out."""
+    command = [sys.executable, "-m", "netguard", "doctor", "--json"]
+    words = ["--wall", "require", "--quiet", "--log", str(tmp_path / "trail.jsonl"), "--", *command]
+    outer = [sys.executable, "-m", "netguard", "run", *words]
+    done = subprocess.run(outer, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1, done.stderr
+    said = json.loads(done.stdout)
+    assert said["tier"] == "C"
+    assert said["why"].startswith("this process runs inside of netguard run")
+    assert ";" not in said["why"]
+    assert said["remedy"] == "run netguard outside of it"
+
+
 def test_page_tells_of_every_ability_and_tier() -> None:
     page = (Path(__file__).parents[2] / "docs" / "how-to" / "this-machine.md").read_text(encoding="utf-8")
     for name, purpose in tiers.ABILITIES.items():

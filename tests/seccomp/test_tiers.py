@@ -56,6 +56,12 @@ MACHINES = {
     "gvisor-by-release": (
         {"release": "4.19.0-gvisor"}, {"listener": errno.EINVAL}, "C", "gVisor does not have a seccomp listener", "",
     ),
+    "in-netguard": (
+        {**NEW, "filtered": True, "guarded": True},
+        dict.fromkeys(["listener", "killable", "sockets", "descriptors", "memory"], errno.EPERM), "C",
+        "this process runs inside of netguard run, whose wall holds it and leaves no room for a second one",
+        "run netguard outside of it",
+    ),
     "half-a-remedy-is-none": (
         NEW, {"listener": errno.EBUSY, "memory": errno.EIO}, "C", "process_vm_writev(2): Input/output error", "",
     ),
