@@ -40,15 +40,20 @@ def connect(wanted: Wanted, caller: Caller) -> Done | Waiting:
     """Connects; a blocking stream that has to wait is a Connecting."""
     if wanted.type not in (STREAM, SEQPACKET):
         return Done(0, abi.connect(wanted.sock, target(wanted)))  # never waits
-    blocking = wanted.blocking
-    error = attempt(wanted)
-    if not blocking:
-        return Done(0, error)
-    if error == errno.EINPROGRESS:  # on loopback it is connected by now, and asking says so
-        found = outcome(wanted)
-        return Connecting(wanted, caller, error) if found == errno.EALREADY else Done(0, found)
+    flags = fcntl.fcntl(wanted.sock, fcntl.F_GETFL)
+    if flags & os.O_NONBLOCK:
+        return Done(0, abi.connect(wanted.sock, target(wanted)))
+    fcntl.fcntl(wanted.sock, fcntl.F_SETFL, flags | os.O_NONBLOCK)
+    try:
+        error = abi.connect(wanted.sock, target(wanted))
+        if error != errno.EINPROGRESS:
+            first = error
+        else:  # on loopback it is connected by now, and asking says so
+            first, error = error, asked_again(abi.connect(wanted.sock, target(wanted)))
+    finally:
+        fcntl.fcntl(wanted.sock, fcntl.F_SETFL, flags)
     if error == errno.EALREADY or (error == errno.EAGAIN and wanted.domain == sockaddr.UNIX):
-        return Connecting(wanted, caller, error)
+        return Connecting(wanted, caller, first)
     return Done(0, error)
 
 
@@ -66,7 +71,11 @@ def attempt(wanted: Wanted) -> int:
 
 def outcome(wanted: Wanted) -> int:
     """How a connect that was begun stands: EALREADY while it is on its way, EAGAIN while a unix peer has no room."""
-    error = attempt(wanted)
+    return asked_again(attempt(wanted))
+
+
+def asked_again(error: int) -> int:
+    """What a second connect says of the first."""
     if error == errno.EISCONN:
         return 0  # another thread has asked for the outcome before
     # Begun anew: the guest has reset the socket meanwhile. One decision is one connection.
