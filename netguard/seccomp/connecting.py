@@ -6,7 +6,7 @@ import errno
 import fcntl
 import os
 
-from netguard.seccomp import abi, sockaddr
+from netguard.seccomp import abi, alarm, sockaddr
 from netguard.seccomp.arguments import SEQPACKET, STREAM
 from netguard.seccomp.waiting import Done, Waiting
 
@@ -28,6 +28,7 @@ class Connecting(Waiting):
 
     def resume(self) -> Done | None:
         """Asks for the outcome, which also lets the socket know that it is connected."""
+        alarm.arm()
         error = outcome(self.wanted)
         return None if error in (errno.EALREADY, errno.EAGAIN) else Done(0, error)
 
@@ -60,13 +61,14 @@ def connect(wanted: Wanted, caller: Caller) -> Done | Waiting:
 def attempt(wanted: Wanted) -> int:
     """One connect that does not wait; returns 0 or the errno. Connect has no flag for that, so the socket lends its."""
     flags = fcntl.fcntl(wanted.sock, fcntl.F_GETFL)
-    if flags & os.O_NONBLOCK:
-        return abi.connect(wanted.sock, target(wanted))
-    fcntl.fcntl(wanted.sock, fcntl.F_SETFL, flags | os.O_NONBLOCK)
-    try:
-        return abi.connect(wanted.sock, target(wanted))
-    finally:
+    if not flags & os.O_NONBLOCK:
+        fcntl.fcntl(wanted.sock, fcntl.F_SETFL, flags | os.O_NONBLOCK)
+    error = abi.connect(wanted.sock, target(wanted))
+    if not flags & os.O_NONBLOCK:
         fcntl.fcntl(wanted.sock, fcntl.F_SETFL, flags)
+    if error == errno.EINTR:  # another thread has set it to blocking meanwhile, and the alarm has ended the wait
+        return errno.EAGAIN if wanted.domain == sockaddr.UNIX else errno.EALREADY
+    return error
 
 
 def outcome(wanted: Wanted) -> int:
