@@ -78,6 +78,10 @@ class Wanted:
         self.domain, self.type = sock.family, sock.type
         sock.detach()
 
+    def held(self) -> int:
+        """How many descriptors of ours it holds."""
+        return 2 + sum([len(message.held) for message in self.messages])
+
     def close(self) -> None:
         """Lets go of everything that was copied for it. To close the last copy of a socket may take long."""
         alarm.arm()

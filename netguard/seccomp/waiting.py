@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import _socket
 import errno
+import os
 import select
 import time
 
@@ -33,8 +34,8 @@ SOON, LATE = 0.001, 0.05
 #: Callers whose signals are looked at in one sweep: 11 us each.
 MAX_LOOKS = 100
 
-#: Calls that wait at one time, each with descriptors of ours.
-MAX_WAITING = 4096
+#: The share of our descriptors that calls which wait may hold, so that the guest cannot keep us from all else.
+SHARE = 4
 
 
 class Done:
@@ -129,6 +130,7 @@ class Queue:
         self._listener = listener
         self._calls: dict[int, Waiting] = {}
         self._by_fd: dict[int, int] = {}
+        self._held = 0
         self._next = 0.0
         self._turn = 0
 
@@ -140,8 +142,10 @@ class Queue:
 
     def add(self, id: int, waiting: Waiting) -> Done | None:
         """Has a call wait; returns an end at once where too many do."""
-        if len(self._calls) >= MAX_WAITING:
+        held = waiting.wanted.held()
+        if self._held + held > os.sysconf("SC_OPEN_MAX") // SHARE:
             return Done(0, errno.ENOBUFS)
+        self._held += held
         if waiting.fd >= 0:
             self._epoll.register(waiting.fd, select.EPOLLOUT)
             self._by_fd[waiting.fd] = id
@@ -198,6 +202,7 @@ class Queue:
 
     def _end(self, id: int, done: Done | None) -> tuple[int, Waiting, Done | None]:
         waiting = self._calls.pop(id)
+        self._held -= waiting.wanted.held()
         if waiting.fd >= 0:
             # By hand: epoll holds the guest's open socket and not our descriptor of it, so closing ours would not do.
             self._epoll.unregister(waiting.fd)

@@ -268,3 +268,21 @@ def test_storm_of_processes_that_die_in_their_calls_leaves_nothing() -> None:
     walled = run(STORM)
     assert walled.said == {"after": "ok"}, walled.text
     assert walled.longest < 1
+
+
+CROWD = """
+import threading, time
+full = socket.socket(); full.bind(("127.0.0.1", 0)); full.listen(0); address = full.getsockname()
+for one in [socket.socket() for _ in range(8)]: one.setblocking(False); one.connect_ex(address)
+made = [socket.socket() for _ in range(60)]; said = []
+def wait(one): said.append(became(lambda: one.connect(address)))
+for one in made: threading.Thread(target=wait, args=(one,), daemon=True).start()
+while len(said) < 20: time.sleep(0.05)
+say(said=sorted(set(said)), other=became(lambda: socket.socket(type=socket.SOCK_DGRAM).connect(address)))
+os._exit(0)
+"""
+
+
+def test_crowd_that_waits_leaves_descriptors_for_others() -> None:
+    walled = run(CROWD, files=300)
+    assert walled.said == {"said": ["ENOBUFS"], "other": None}

@@ -11,6 +11,7 @@ import asyncio  # noqa: F401
 import encodings.idna  # noqa: F401
 import json
 import os
+import resource
 import select
 import signal
 import socket  # noqa: F401
@@ -62,6 +63,7 @@ def run(guest: str, *, wall: str = "on", uid: int | None = None, timeout: float 
     deny_ports, deny_places: where nothing may be sent; all else is allowed.
     slow: seconds that each decision takes; with slow_answer, each answer to what has been done.
     killable: False for a kernel that cannot wait without being interrupted.
+    files: how many descriptors the supervisor may have.
     as_guest: the guest changes to this user, and the supervisor does not.
     """
     spec.update(guest=guest, wall=wall, uid=uid)
@@ -260,6 +262,8 @@ def main() -> None:
         status = os.waitpid(child, 0)[1]
     else:
         pidfd = abi.open_pidfd(child)
+        limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (spec.get("files", limits[0]), limits[1]))
         supervisor = Supervisor(spec, Listener(abi.get_fd(pidfd, number)))
         os.close(pidfd)
         os.write(go_write, b"x")
