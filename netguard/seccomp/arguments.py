@@ -156,6 +156,8 @@ def _read_listen(wanted: Wanted, args: tuple[int, ...], caller: Caller) -> None:
             address = abi.own_address(wanted.sock)
             _inspect(wanted, "listen", sockaddr.internet(wanted.domain, address, unspec=False))
             wanted.port = 0  # the one it shows may be an earlier one's
+            if not wanted.kind:
+                _refuse()
     elif wanted.domain == sockaddr.UNIX:
         _check_equal(caller)
 

@@ -115,7 +115,7 @@ def run(caller: Caller, first: Header, at: int, many: int, domain: int, stream: 
     Raises OSError for the first message only: an error further on is that next call's.
     """
     found = [read(caller, first, domain, stream)]
-    room = MAX_PAYLOAD - len(found[0].payload)
+    room, held = MAX_PAYLOAD - len(found[0].payload), len(found[0].held)
     for number in range(1, many):
         try:
             head = header(caller, at + number * MMSGHDR)
@@ -124,8 +124,9 @@ def run(caller: Caller, first: Header, at: int, many: int, domain: int, stream: 
             message = read(caller, head, domain, stream)
         except OSError:
             break
-        room -= len(message.payload)
-        if room < 0:
+        room -= len(message.payload) + len(message.control)
+        held += len(message.held)
+        if room < 0 or held > MAX_DESCRIPTORS:
             message.close()
             break
         found.append(message)
