@@ -187,8 +187,9 @@ class Wall:
             return
         if desk.owed and not desk.paid([Reply(call, "", DENY)]):
             return
-        facts = self.facts_of(wanted, caller, now)
-        commands = self.loop.session.ask(call, process, asked(wanted, note), facts, now)
+        question = asked(wanted, note)
+        facts = self.loop.world.heard(question, self.facts_of(wanted, caller, now))
+        commands = self.loop.session.ask(call, process, question, facts, now)
         if self.loop.may_keep(facts, commands):
             desk.grants.keep(process, key, commands)
         desk.do(commands)
