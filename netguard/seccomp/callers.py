@@ -74,6 +74,7 @@ class Caller:
             data = os.pread(self._memory, size, address)
             if not data:  # the memory has ended: the thread has executed a program and has another one
                 self._open_memory()
+                self.process = None
                 data = os.pread(self._memory, size, address)
         except OSError as error:
             if error.errno != errno.EIO:
