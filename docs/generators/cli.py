@@ -61,6 +61,7 @@ are found besides:
 - `injection-identity`: `user`, `process` and `tags` are what the process and its variables say; with `--strict` an
   error where they grant.
 - `injection-direct`: a grant by `direct`, for an address that another process looked up counts as never looked up.
+- `injection-native`: a rule with `native`, for without a wall nobody sees what is native.
 - `injection-own`: a grant to `@self`, which is sockets of the process itself and of those it was forked from.
 - `injection-names`: a grant by name, for only the process that looked the name up knows its addresses.
 - `injection-programs`: a grant of `exec`, for nobody outside notices a Python that starts without its guard.

@@ -33,6 +33,16 @@ itself. This page says which are which, and why.
 - **Most refusals are what an ordinary user gets anyway.** They matter where the guest is root, and
   [root is not held](../explanation/threat-model.md).
 
+## What stops working
+
+- Debuggers and tracers, on the guest's own processes too: `strace`, `gdb`, `py-spy`, `sys.remote_exec`.
+- What makes namespaces: `unshare`, `bwrap`, containers, the sandboxes of browsers (Chromium wants `--no-sandbox`).
+- `ping`, `traceroute`, packet capture, and what else builds its packets itself.
+- Choosing the network interface (`curl --interface`), and joining a multicast group (mDNS, SSDP).
+- 32-bit programs on x86-64, which are ended.
+
+io_uring, MPTCP and the kernel's TLS are not there either; libraries do without them.
+
 ## Before all rows
 
 | calls | decision | why |

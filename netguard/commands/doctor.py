@@ -14,13 +14,15 @@ from __future__ import annotations
 import os
 
 from netguard.seccomp import tiers
+from netguard.seccomp.machine import look
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
     from collections.abc import Iterator
 
-    from netguard.seccomp.tiers import Ability, About, Tier
+    from netguard.seccomp.machine import About
+    from netguard.seccomp.tiers import Ability, Tier
 
 SUMMARY = "say what the wall can hold on this machine, and why"
 
@@ -34,7 +36,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> int:
     """Print the tier and the abilities. Returns 0 for tier A, 1 otherwise."""
-    about = tiers.about()
+    about = look()
     errors = tiers.probe(about)
     tier, abilities = tiers.judge(about, errors), list(tiers.abilities(about, errors))
     print(as_json(about, tier, abilities) if args.json else "\n".join(as_text(about, tier, abilities)))
@@ -49,7 +51,7 @@ def as_text(about: About, tier: Tier, abilities: list[Ability]) -> Iterator[str]
         if text:
             yield from wrapped(what, text)
     yield ""
-    for key, value in machine(about):
+    for key, value in known(about):
         yield f"{key:<9} {value}"
     yield ""
     for ability in abilities:
@@ -64,13 +66,14 @@ def nothing(why: str) -> str:
     return "nothing that netguard knows of" if why else ""
 
 
-def machine(about: About) -> Iterator[tuple[str, str]]:
+def known(about: About) -> Iterator[tuple[str, str]]:
     """What was found without trying."""
     yield "system", f"{about.system} {about.release}, {about.machine}"
     yield "user", str(os.geteuid()) if os.geteuid() else "0; root has ways past any wall: better run as somebody else"
     yield "Yama", f"kernel.yama.ptrace_scope is {about.yama}" if about.yama else "does not restrict"
     yield "Landlock", f"ABI {about.landlock}" if about.landlock else "none"
-    yield "filtered", "yes, by what is around this process" if about.filtered else "no"
+    around = "netguard run" if about.guarded else "what is around this process"
+    yield "filtered", f"yes, by {around}" if about.filtered else "no"
 
 
 def wrapped(first: str, text: str) -> list[str]:

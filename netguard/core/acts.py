@@ -72,6 +72,7 @@ def request_of(question: Question, process: Process, context: Context, facts: Fa
     """Returns the request in an `ask`. Raises Malformed."""
     request = BUILDERS[question.fields[0]](question, facts)
     request.event = question.fields[1]
+    request.native = "hook" not in question.layers
     return ascribed(request, question, process, context)
 
 
@@ -278,6 +279,23 @@ RECORD_TYPES = {
     "gethostbyaddr": "PTR",
     "getnameinfo": "PTR",
 }
+
+
+#: What is found in an act that the kernel saw and no witness announced: of a program that reports what it does, and of
+#: any other, for which it is nothing out of the ordinary.
+UNANNOUNCED: Line = {
+    "id": "native",
+    "severity": "medium",
+    "why": "a program that reports what it does did not announce this: native code, or code that evades the guard",
+}
+FOREIGN: Line = {"id": "native", "severity": "info", "why": "another program, which announces nothing"}
+
+
+def findings_of(request: Request, process: Process) -> list[Line]:
+    """What is found in a request before any detector has looked at it."""
+    if not request.native:
+        return []
+    return [UNANNOUNCED if process.guarded else FOREIGN]
 
 
 def code_line(code: Code) -> Line:

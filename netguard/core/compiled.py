@@ -29,6 +29,8 @@ SAFE = frozenset(map(chr, range(0x21, 0x7F))) - {"%"}
 TEXTS = ("kinds", "audit", "proto", "program", "args", "user", "process")
 PAIRS = ("origin", "tags")
 TEXT = ("because", "where")
+#: Facets that are one of these words.
+WORDS = {"native": ("true", "false")}
 FLAGS = ("private", "direct", "unguarded")
 
 
@@ -85,7 +87,7 @@ def facet_lines(rule: Rule) -> list[str]:
     lines = [f"{facet} " + " ".join(map(escape, getattr(rule, facet))) for facet in TEXTS if getattr(rule, facet)]
     for facet in PAIRS:
         lines += [f"{facet} {escape(key)} {escape(value)}" for key, value in getattr(rule, facet)]
-    lines += [f"{facet} {escape(getattr(rule, facet))}" for facet in TEXT if getattr(rule, facet)]
+    lines += [f"{facet} {escape(getattr(rule, facet))}" for facet in (*TEXT, *WORDS) if getattr(rule, facet)]
     lines += [facet for facet in FLAGS if getattr(rule, facet)]
     return lines + [limit_line(limit) for limit in rule.limits]
 
@@ -231,6 +233,8 @@ class Reader:
             setattr(rule, facet, (*getattr(rule, facet), (unescape(key), unescape(value))))
         elif facet in TEXT:
             setattr(rule, facet, unescape(rest))
+        elif facet in WORDS:
+            setattr(rule, facet, word(rest, WORDS[facet]))
         elif facet in FLAGS and not rest:
             setattr(rule, facet, True)
         elif facet == "limit":

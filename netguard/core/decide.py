@@ -28,6 +28,9 @@ UNSPOKEN = Decision(LOG, "default", "no rule speaks of this event")
 #: A request whose connection only an address could decide, and none is known: nothing has left the machine by it yet.
 AWAITED = Decision(ALLOW, "connection", "no rule speaks of the request; its connection decides", open=True)
 
+#: Why a grant that waits for more to be known is none for what came without a witness.
+UNANNOUNCED = "it is granted only until more is known, and nobody will tell: no witness in the program announced it"
+
 
 def decide(policy: Policy, request: Request) -> Decision:
     """What the policy says to the request.
@@ -37,9 +40,16 @@ def decide(policy: Policy, request: Request) -> Decision:
     Returns: the decision; the same object each time for the same rule. Never raises: a fault is a denial that names it.
     """
     try:
-        return judge(policy, request)
+        decision = judge(policy, request)
+        return unmet(decision) if request.native and decision.open else decision
     except Exception as fault:  # noqa: BLE001  # whatever it is, the act is not let through for it
         return Decision(DENY, "default", f"deciding failed: {type(fault).__name__}")
+
+
+def unmet(decision: Decision) -> Decision:
+    """The denial of what a grant lets through only for now, where no witness announced it: what the grant waits for is
+    the witness's to tell, and an act without one would never be asked about again."""
+    return Decision(DENY, decision.rule, UNANNOUNCED, decision.index)
 
 
 def judge(policy: Policy, request: Request) -> Decision:
@@ -92,7 +102,7 @@ def connection_of(request: Request) -> Request:
     return Request(
         "connect", request.event, host=request.host, names=request.names, address=request.address, port=request.port,
         proto=request.proto or "tcp", path=request.path, own=request.own, code=request.code, user=request.user,
-        tags=request.tags, process=request.process,
+        tags=request.tags, process=request.process, native=request.native,
     )  # fmt: skip
 
 

@@ -44,6 +44,10 @@ def direct(rule: Rule, request: Request) -> bool:
     return request.kind == "connect" and not request.host and not request.names
 
 
+def native(rule: Rule, request: Request) -> bool:
+    return request.kind in ("connect", "listen") and request.native == (rule.native == "true")
+
+
 def program(rule: Rule, request: Request) -> bool:
     return request.kind == "exec" and any_program(rule.program, (request.program, request.resolved))
 
@@ -108,6 +112,12 @@ def pair_differs(value: str | None, pattern: str) -> str:
     return "is not set" if value is None else f"{short(value)} is not {pattern}"
 
 
+def native_differs(rule: Rule, request: Request) -> str:
+    if request.kind not in ("connect", "listen"):
+        return f"a {request.kind} is neither announced nor native"
+    return "no witness announced it" if request.native else "it is not native: a witness announced it"
+
+
 def program_differs(rule: Rule, request: Request) -> str:
     if request.kind != "exec":
         return f"a {request.kind} starts no program"
@@ -119,6 +129,7 @@ def program_differs(rule: Rule, request: Request) -> str:
 FACETS: tuple[tuple[str, Test, Wording], ...] = (
     ("proto", proto, lambda rule, request: differs(request.proto, rule.proto)),
     ("direct", direct, lambda rule, request: "this is no connect to an address that was never looked up"),
+    ("native", native, native_differs),
     ("program", program, program_differs),
     ("args", args, lambda rule, request: differs(" ".join(request.argv), rule.args)),
     ("origin", origin, lambda rule, request: pairs_differ(rule.origin, lambda key: origin_value(key, request))),

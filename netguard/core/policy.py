@@ -72,6 +72,7 @@ class Rule:
     private:  a name in `to` may grant loopback, private, link-local and metadata addresses too.
     proto:    () or some of "tcp", "udp", "unix".
     direct:   the address was never looked up.
+    native:   "true": no witness announced it; "false": one did; "" asks nothing.
     program:  names (no slash) or paths; a trailing or inner "*" is a glob. args: globs over the joined arguments.
     unguarded: the programs it names may also start without the guard, or with code of their own before it.
     origin:   ((facet, glob), …) with facet in package, module, file, function; all must match.
@@ -81,7 +82,7 @@ class Rule:
     """
 
     __slots__ = (
-        "args", "audit", "because", "direct", "index", "kinds", "limits", "name", "origin", "private",
+        "args", "audit", "because", "direct", "index", "kinds", "limits", "name", "native", "origin", "private",
         "process", "program", "proto", "tags", "to", "unguarded", "user", "verdict", "where",
     )  # fmt: skip
 
@@ -97,6 +98,7 @@ class Rule:
         private: bool = False,
         proto: tuple[str, ...] = (),
         direct: bool = False,
+        native: str = "",
         program: tuple[str, ...] = (),
         args: tuple[str, ...] = (),
         unguarded: bool = False,
@@ -117,6 +119,7 @@ class Rule:
         self.private = private
         self.proto = proto
         self.direct = direct
+        self.native = native
         self.program = program
         self.args = args
         self.unguarded = unguarded

@@ -7,9 +7,10 @@ class Process:
     """One asking process.
 
     line: its part of a trail line. argv: its whole command line. user, exe: what rules compare.
+    guarded: it runs a program that reports what it does, so what it does not announce is out of the ordinary.
     """
 
-    __slots__ = ("argv", "exe", "line", "pid", "tid", "user")
+    __slots__ = ("argv", "exe", "guarded", "line", "pid", "tid", "user")
 
     def __init__(
         self, pid: int, tid: int, user: str, exe: str, line: dict[str, object], argv: tuple[str, ...] = ()
@@ -20,3 +21,4 @@ class Process:
         self.exe = exe
         self.line = line
         self.argv = argv
+        self.guarded = False

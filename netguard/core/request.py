@@ -49,11 +49,12 @@ class Request:
     uncovered: exec: why what starts will not be guarded, or brings code of its own before the guard: "-I",
               "LD_PRELOAD"; "" otherwise, also for a program that is no Python.
     own:      the destination is a socket this run itself listens on, as the kernel says.
+    native:   connect, listen: the kernel saw it and no witness had announced it; never true where there is no wall.
     user, tags, process: what the supervisor knows; never what the guest says.
     """
 
     __slots__ = (
-        "address", "argv", "code", "event", "host", "kind", "names", "own", "path", "port",
+        "address", "argv", "code", "event", "host", "kind", "names", "native", "own", "path", "port",
         "process", "program", "proto", "python", "resolved", "tags", "uncovered", "user",
     )  # fmt: skip
 
@@ -74,6 +75,7 @@ class Request:
         python: bool = False,
         uncovered: str = "",
         own: bool = False,
+        native: bool = False,
         code: Code = NO_CODE,
         user: str = "",
         tags: dict[str, str] | None = None,
@@ -93,6 +95,7 @@ class Request:
         self.python = python
         self.uncovered = uncovered
         self.own = own
+        self.native = native
         self.code = code
         self.user = user
         self.tags = tags if tags is not None else {}

@@ -25,6 +25,7 @@ from .acts import (
     describe,
     describe_name,
     dns_request,
+    findings_of,
     request_of,
 )
 from .address import canonical_host, format_ip, parse_ip, special
@@ -333,6 +334,8 @@ class Session:
             found["code"] = code_line(question.code)
         if self.context.tags:
             found["tags"] = self.context.tags
+        if request.native:
+            found["findings"] = findings_of(request, process)
         return found
 
 

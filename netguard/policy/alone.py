@@ -66,7 +66,16 @@ def unasked_address(rule: Rule, node: Node, strict: bool) -> list[Finding]:
     return [Finding(WARNING, "injection-direct", complaint(value_of(node, "direct"), message))]
 
 
-QUESTIONS = (shared_limit, self_said, unasked_address)
+def unseen_native(rule: Rule, node: Node, strict: bool) -> list[Finding]:
+    """A rule that asks whether something is native: no kernel shows what was not announced."""
+    if not rule.native:
+        return []
+    told = "never holds, so the rule does nothing" if rule.native == "true" else "always holds"
+    message = f"'{rule.name}' asks for 'native: {rule.native}', which {told}: without a wall nobody sees what is native"
+    return [Finding(WARNING, "injection-native", complaint(value_of(node, "native"), message))]
+
+
+QUESTIONS = (shared_limit, self_said, unasked_address, unseen_native)
 
 
 # Questions that nearly every policy answers with yes: told once, at the first rule.

@@ -58,6 +58,15 @@ def witness_grant(rule: Rule, node: Node, strict: bool) -> list[Finding]:
     ]
 
 
+def native_grant(rule: Rule, node: Node, strict: bool) -> list[Finding]:
+    """A grant that asks whether it was announced: the guest chooses."""
+    if not rule.native or rule.verdict == DENY:
+        return []
+    told = "any code can announce what it does" if rule.native == "false" else "no code has to announce what it does"
+    message = f"the grant '{rule.name}' rests on the witness: 'native: {rule.native}' is the guest's choice; {told}"
+    return [Finding(ERROR if strict else WARNING, "witness-grant", complaint(value_of(node, "native"), message))]
+
+
 def address_grant(rule: Rule, node: Node, strict: bool) -> list[Finding]:
     """A grant of names by their addresses: every name has to be looked up before it can be judged."""
     by_address = [target for target in rule.to or () if target.form in (NET, PUBLIC)]
@@ -84,7 +93,7 @@ def open_grant(rule: Rule, node: Node, strict: bool) -> list[Finding]:
     ]
 
 
-QUESTIONS = (witness_grant, address_grant, open_grant)
+QUESTIONS = (witness_grant, native_grant, address_grant, open_grant)
 
 
 # The whole.

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from netguard.core.policy import DENY, HOST, SUFFIX, Limit, Rule, Target
 from netguard.core.request import KINDS
-from netguard.policy.node import LIST, Node, meant, nearest, wrong
+from netguard.policy.node import LIST, MAP, Node, meant, nearest, wrong
 from netguard.policy.schema import (
     ALIASES,
     COUNTERS,
     FROM_KEYS,
     LIMIT_KEYS,
     MAX_NAME,
+    NATIVE_KEYS,
     OVER,
     PARTLY,
     PER,
@@ -112,6 +113,13 @@ def unguarded_flag(node: Node, verdict: str, keys: Pairs) -> bool:
     if "program" not in keys:
         raise wrong(node, "'unguarded' is about programs in `program`, and there is none; without it all may start so")
     return found
+
+
+def native_word(node: Node) -> str:
+    """`native`, where `false` asks something too. One day a mapping will say which library it is."""
+    if node.kind == MAP and node.pairs:
+        known(node, NATIVE_KEYS, "'native'")
+    return "true" if flag(node, "'native'") else "false"
 
 
 def protocols(node: Node) -> tuple[str, ...]:
@@ -251,6 +259,7 @@ def build_rule(node: Node, scope: Scope) -> Rule:
         private="private" in keys and private_flag(keys["private"][1], to),
         proto=protocols(keys["proto"][1]) if "proto" in keys else (),
         direct="direct" in keys and flag(keys["direct"][1], "'direct'"),
+        native=native_word(keys["native"][1]) if "native" in keys else "",
         program=several("program"),
         args=several("args"),
         unguarded="unguarded" in keys and unguarded_flag(keys["unguarded"][1], verdict, keys),

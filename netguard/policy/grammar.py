@@ -8,7 +8,7 @@
 
 Before a program may stand variables that bring code along. `at` says which address the name has, where a rule asks for
 it. Before all of it may stand in brackets what is known about who asks:
-[user=ci process=/usr/bin/python3 tags.job=7 from.package=requests own].
+[user=ci process=/usr/bin/python3 tags.job=7 from.package=requests own native].
 """
 
 from __future__ import annotations
@@ -25,6 +25,10 @@ from netguard.policy.schema import FROM_KEYS
 from netguard.policy.target import BadTarget, ascii_name, split_ports
 
 SCHEMES = {"http": 80, "https": 443, "ws": 80, "wss": 443}
+#: What else may be known of a request: that its destination is the run's own, that no witness announced it.
+FLAGS = ("own", "native")
+#: The kinds that can be native.
+UNANNOUNCED = ("connect", "listen")
 #: `from` facets as the fields of Code that hold them.
 CODE_FIELDS = {"package": "package", "module": "module", "file": "file", "function": "func"}
 
@@ -123,14 +127,14 @@ def read_context(text: str) -> dict[str, object]:
         group, _, name = key.partition(".")
         if key in ("user", "process") and equals:
             found[key] = value
-        elif word == "own":
-            found["own"] = True
+        elif word in FLAGS:
+            found[word] = True
         elif group == "tags" and name and equals:
             tags[name] = value
         elif group == "from" and name in FROM_KEYS and equals:
             code[CODE_FIELDS[name]] = value
         else:
-            known = ("own", "user=…", "process=…", "tags.NAME=…", *[f"from.{each}=…" for each in FROM_KEYS])
+            known = (*FLAGS, "user=…", "process=…", "tags.NAME=…", *[f"from.{each}=…" for each in FROM_KEYS])
             raise BadTarget(f"'{word}' is not understood{meant(word, known)}")
     return {**found, "tags": tags, "code": Code(**code)}  # type: ignore[arg-type]  # `line` is none of the keys
 
@@ -162,6 +166,8 @@ def read_request(text: str) -> Request:
         return Request("audit", kind[6:], **context)  # type: ignore[arg-type]  # read_context's keys are Request's
     if kind not in READERS:
         raise BadTarget(f"a request begins with its kind, not '{kind}'{meant(kind, (*KINDS, 'audit:EVENT'))}")
+    if "native" in context and kind not in UNANNOUNCED:
+        raise BadTarget(f"'native' is about {' and '.join(UNANNOUNCED)}, not about {kind}")
     return Request(kind, **READERS[kind](words[1:]), **context)  # type: ignore[arg-type]  # as the readers say
 
 

@@ -23,6 +23,24 @@ key that is not, or that this version does not build, is an error and never igno
 completes and checks all of this while you type.
 """
 
+NATIVE = """\
+With the wall, the kernel shows each `connect` and `listen` of the run, and the guard inside a Python announces those
+that Python makes. What nobody announced is *native*: the connection of a library such as grpc, of another program, or
+of code that evades Python's hooks. Where a rule logs or denies it, its line carries a [finding](trail.md#findings); an
+`allow` leaves no line, so write `log` for what should show.
+
+An announcement proves nothing: code that sets out to can announce what it likes, and need not announce anything. So
+
+- `deny` with `native: true` stops what was not announced. What it lets pass was announced, and that is all: no proof
+  that it was Python code, nor that it came from where it says;
+- `deny` with `native: false` stops honest code alone;
+- a grant with `native`, true or false, rests on the guest's own word: `netguard check` marks it, `--strict` refuses it.
+  Let the destination decide, and use `native` to deny or to log.
+
+Without a wall (`--wall off`, injection, another system) nothing is native: `true` never holds, and `false` always does.
+`native` among the kinds is another thing: native code that is loaded.
+"""
+
 DESTINATIONS = """\
 ## Destinations
 
@@ -65,8 +83,8 @@ Every file's tests run at `netguard check` and before every run, against that fi
 `at` says which address the name has. Before a program may stand variables that bring code along, as in
 `exec LD_PRELOAD=/tmp/x.so git push`; what they and a Python's own options (`exec python3 -I x.py`) come to is in
 `unguarded` above. What is known of who asks may stand in brackets before it:
-`[user=ci process=/usr/bin/python3 tags.job=7 from.package=requests own]`; `own` says that the destination is a socket
-which the run itself listens on.
+`[user=ci process=/usr/bin/python3 tags.job=7 from.package=requests own native]`; `own` says that the destination is a
+socket which the run itself listens on, `native` that no witness announced it.
 """
 
 
@@ -129,6 +147,8 @@ def reference() -> str:
         "## A rule\n\nA rule has exactly one of `allow`, `log` and `deny`. All its facets must hold.\n\n"
         + rows(schema.RULE_KEYS, facets=True),
         "### `from`\n\n" + rows(schema.FROM_KEYS),
+        "### `native`\n\n" + NATIVE.rstrip(),
+        rows(schema.NATIVE_KEYS),
         "### `limit`\n\n" + rows(schema.LIMIT_KEYS),
         LIMITS.format(units=units, per=", ".join([f"`{word}`" for word in schema.PER])).rstrip(),
         "## Kinds\n\n`any` is every kind to which all of the rule's facets apply.\n\n" + kinds(),

@@ -90,6 +90,13 @@ RULE_KEYS = table(
     Key("proto", "tcp, udp or unix, or a list of them", "The transport.", ("connect",)),
     Key("direct", "true or false", "The address was never looked up in this run.", ("connect",)),
     Key(
+        "native",
+        "true or false",
+        "true: no witness in the program announced it, as of native code and other programs; false: one did. "
+        "Without a wall nothing is native.",
+        ("connect", "listen"),
+    ),
+    Key(
         "program",
         "text or a list of texts",
         "Programs, `*` standing for anything. Without a slash: the base name of the path as given or as resolved.",
@@ -121,6 +128,10 @@ FROM_KEYS = table(
     Key("module", "text", "The module."),
     Key("file", "text", "The source file."),
     Key("function", "text", "The function."),
+)
+
+NATIVE_KEYS = table(
+    Key("library", "text", "The library that called.", refused="needs the map of who calls, which this version lacks"),
 )
 
 LIMIT_KEYS = table(

@@ -24,8 +24,8 @@ KEYS = (
     "kind", "of", "event", "layers", "verdict", "would", "rule", "why",
     "dst", "dns", "http", "exec", "native", "file", "audit",
     "proc", "code", "tags", "claims", "findings",
-    "netguard", "python", "platform", "mode", "wall", "hooks", "http_view", "trail", "policy", "default", "told",
-    "command",
+    "netguard", "python", "platform", "mode", "wall", "tier", "landlock", "hooks", "http_view", "trail", "policy",
+    "default", "told", "command",
     "errno", "status", "ms", "ttfb_ms", "bytes_out", "bytes_in", "exit", "signal", "reason",
     "torn", "size", "root", "epoch", "lines", "decisions", "counts", "limits", "cut",
 )  # fmt: skip
@@ -61,8 +61,8 @@ KINDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "audit": (ACT, ("audit", *AROUND)),
     "coverage": (  # `event` is "run" on a chain's first line, "process" where a guarded interpreter reports
         ("event", "hooks"),
-        ("netguard", "why", "tags", "python", "platform", "mode", "wall", "http_view", "trail", "policy", "default",
-         "told", "command", "proc"),
+        ("netguard", "why", "tags", "python", "platform", "mode", "wall", "tier", "landlock", "http_view", "trail",
+         "policy", "default", "told", "command", "proc"),
     ),
     "result": (
         ("of",),

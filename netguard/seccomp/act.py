@@ -6,7 +6,7 @@ each call is one that does not wait.
 
 from __future__ import annotations
 
-from netguard.seccomp import abi, bindings, connecting, folders, sending, sockaddr
+from netguard.seccomp import abi, alarm, bindings, connecting, folders, sending, sockaddr
 from netguard.seccomp.waiting import Done, Waiting
 
 TYPE_CHECKING = False
@@ -39,6 +39,7 @@ def perform(wanted: Wanted, caller: Caller) -> Done | Waiting:
 
     Whoever is given a Done closes the Wanted; a Waiting holds it until it has ended.
     """
+    alarm.arm()
     return _ACTS[wanted.call](wanted, caller)
 
 

@@ -12,7 +12,7 @@ import errno
 import fcntl
 import os
 
-from netguard.seccomp import abi, bindings, messages, places, sockaddr
+from netguard.seccomp import abi, alarm, bindings, messages, places, sockaddr
 from netguard.seccomp.callers import field
 
 TYPE_CHECKING = False
@@ -79,7 +79,8 @@ class Wanted:
         sock.detach()
 
     def close(self) -> None:
-        """Lets go of everything that was copied for it."""
+        """Lets go of everything that was copied for it. To close the last copy of a socket may take long."""
+        alarm.arm()
         for fd in (self.sock, self.pin):
             if fd >= 0:
                 os.close(fd)
@@ -91,6 +92,7 @@ class Wanted:
 def read(call: str, args: tuple[int, ...], caller: Caller) -> Wanted:
     """Returns the call as values. Raises OSError: the errno that the guest gets."""
     wanted = Wanted(call, caller.fetch(signed(args[0])))
+    alarm.arm()
     try:
         _READERS[call](wanted, args, caller)
     except BaseException:

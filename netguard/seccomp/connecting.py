@@ -6,7 +6,7 @@ import errno
 import fcntl
 import os
 
-from netguard.seccomp import abi, sockaddr
+from netguard.seccomp import abi, alarm, sockaddr
 from netguard.seccomp.arguments import SEQPACKET, STREAM
 from netguard.seccomp.waiting import Done, Waiting
 
@@ -28,6 +28,7 @@ class Connecting(Waiting):
 
     def resume(self) -> Done | None:
         """Asks for the outcome, which also lets the socket know that it is connected."""
+        alarm.arm()
         error = outcome(self.wanted)
         return None if error in (errno.EALREADY, errno.EAGAIN) else Done(0, error)
 
@@ -40,33 +41,43 @@ def connect(wanted: Wanted, caller: Caller) -> Done | Waiting:
     """Connects; a blocking stream that has to wait is a Connecting."""
     if wanted.type not in (STREAM, SEQPACKET):
         return Done(0, abi.connect(wanted.sock, target(wanted)))  # never waits
-    blocking = wanted.blocking
-    error = attempt(wanted)
-    if not blocking:
-        return Done(0, error)
-    if error == errno.EINPROGRESS:  # on loopback it is connected by now, and asking says so
-        found = outcome(wanted)
-        return Connecting(wanted, caller, error) if found == errno.EALREADY else Done(0, found)
+    flags = fcntl.fcntl(wanted.sock, fcntl.F_GETFL)
+    if flags & os.O_NONBLOCK:
+        return Done(0, abi.connect(wanted.sock, target(wanted)))
+    fcntl.fcntl(wanted.sock, fcntl.F_SETFL, flags | os.O_NONBLOCK)
+    try:
+        error = abi.connect(wanted.sock, target(wanted))
+        if error != errno.EINPROGRESS:
+            first = error
+        else:  # on loopback it is connected by now, and asking says so
+            first, error = error, asked_again(abi.connect(wanted.sock, target(wanted)))
+    finally:
+        fcntl.fcntl(wanted.sock, fcntl.F_SETFL, flags)
     if error == errno.EALREADY or (error == errno.EAGAIN and wanted.domain == sockaddr.UNIX):
-        return Connecting(wanted, caller, error)
+        return Connecting(wanted, caller, first)
     return Done(0, error)
 
 
 def attempt(wanted: Wanted) -> int:
     """One connect that does not wait; returns 0 or the errno. Connect has no flag for that, so the socket lends its."""
     flags = fcntl.fcntl(wanted.sock, fcntl.F_GETFL)
-    if flags & os.O_NONBLOCK:
-        return abi.connect(wanted.sock, target(wanted))
-    fcntl.fcntl(wanted.sock, fcntl.F_SETFL, flags | os.O_NONBLOCK)
-    try:
-        return abi.connect(wanted.sock, target(wanted))
-    finally:
+    if not flags & os.O_NONBLOCK:
+        fcntl.fcntl(wanted.sock, fcntl.F_SETFL, flags | os.O_NONBLOCK)
+    error = abi.connect(wanted.sock, target(wanted))
+    if not flags & os.O_NONBLOCK:
         fcntl.fcntl(wanted.sock, fcntl.F_SETFL, flags)
+    if error == errno.EINTR:  # another thread has set it to blocking meanwhile, and the alarm has ended the wait
+        return errno.EAGAIN if wanted.domain == sockaddr.UNIX else errno.EALREADY
+    return error
 
 
 def outcome(wanted: Wanted) -> int:
     """How a connect that was begun stands: EALREADY while it is on its way, EAGAIN while a unix peer has no room."""
-    error = attempt(wanted)
+    return asked_again(attempt(wanted))
+
+
+def asked_again(error: int) -> int:
+    """What a second connect says of the first."""
     if error == errno.EISCONN:
         return 0  # another thread has asked for the outcome before
     # Begun anew: the guest has reset the socket meanwhile. One decision is one connection.

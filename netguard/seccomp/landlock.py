@@ -60,7 +60,7 @@ class Fence:
 
     abi:     the kernel's, 0 where there is no Landlock.
     tcp:     no TCP connection, no TCP port but by the supervisor.
-    scope:   no signal reaches a process outside, no abstract socket outside is connected to but by the supervisor.
+    scope:   no signal reaches a process outside; where there is `tcp`, no abstract socket but by the supervisor.
     ptrace:  no process outside can be traced, read or robbed of descriptors. Without it there is no domain at all.
     note:    what does not hold and why; "" where all of it does.
     """
@@ -79,6 +79,12 @@ def fence(abi: int) -> Fence:
     """What `restrict` does at this ABI. One that is newer than all known here is taken for the newest that is."""
     _, tcp, scope, ptrace, note = next(row for row in _FENCES if abi >= row[0])
     return Fence(abi, tcp, scope, ptrace, note)
+
+
+def alone(fence: Fence) -> Fence:
+    """What is left of it where nobody connects for the guest; see `restrict`."""
+    note = "TCP and abstract sockets stay open, for nobody would connect for the program"
+    return Fence(fence.abi, False, fence.scope, fence.ptrace, "; ".join(filter(None, [note, fence.note])))
 
 
 def without(note: str) -> Fence:

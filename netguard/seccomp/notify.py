@@ -59,11 +59,15 @@ class Listener:
         except OSError:
             pass  # before Linux 6.6: it is only slower
 
-    def receive(self) -> Notification | None:
-        """Returns the next call that waits, None when none does. Never waits itself: the ioctl alone would."""
-        found = self._poll.poll(0)
-        if not found or not found[0][1] & select.POLLIN:
-            return None
+    def receive(self, *, told: bool = False) -> Notification | None:
+        """Returns the next call that waits, None when none does. Never waits itself: the ioctl alone would.
+
+        told: a poll has just said that one waits. Should it be gone by now, the kernel says so and does not wait.
+        """
+        if not told:
+            found = self._poll.poll(0)
+            if not found or not found[0][1] & select.POLLIN:
+                return None
         self._room[:] = self._empty  # the kernel refuses a buffer that is not empty
         try:
             fcntl.ioctl(self.fd, RECEIVE, self._room)

@@ -89,6 +89,8 @@ TABLE: dict[str, tuple[int, int | None]] = {
     "swapoff": (168, 225),
     "swapon": (167, 224),
     "tgkill": (234, 131),
+    "timer_create": (222, 107),
+    "timer_settime": (223, 110),
     "tkill": (200, 130),
     "umount2": (166, 39),
     "unshare": (272, 97),

@@ -132,6 +132,12 @@ ROWS: tuple[Row, ...] = (
     ),
     (
         "setsockopt",
+        "level=SOL_IPV6 option=IPV6_FLOWLABEL_MGR",
+        "EPERM",
+        "the same: a flow label may have a routing header, which then goes with every packet of that label",
+    ),
+    (
+        "setsockopt",
         "level=SOL_SOCKET option=SO_BINDTODEVICE|SO_BINDTOIFINDEX|SO_MARK",
         "EPERM",
         "choose the interface or routing table: packets for 127.0.0.1 leave the machine, and those for an address in a "

@@ -173,6 +173,10 @@ class Queue:
             ended += self._step(id, done)
         return ended
 
+    def close(self) -> list[tuple[int, Waiting, Done | None]]:
+        """Gives up all that waits: nobody is left who would hear."""
+        return [self._end(id, None) for id in list(self._calls)]
+
     def _retry(self, now: float) -> list[tuple[int, Waiting, Done | None]]:
         """Tries again what no descriptor tells of, ever more seldom."""
         ended = []

@@ -31,8 +31,8 @@ class Call:
 
     def answer(self, number: str, verdict: str, rest: tuple[str, ...], seq: int) -> None:
         """Takes what was decided, and has it carried out."""
-        self.waiting = False
-        self.wall.settle(self, verdict, rest, seq)
+        delayed, self.waiting = self.waiting, False
+        self.wall.settle(self, verdict, rest, seq, delayed=delayed)
 
     def cut_off(self) -> None:
         """A call has no line that could be closed; it is denied."""

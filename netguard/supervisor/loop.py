@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from netguard.core.acts import Facts
     from netguard.core.commands import Command
+    from netguard.core.process import Process
     from netguard.core.session import Session
     from netguard.seccomp.notify import Listener
     from netguard.supervisor.grants import Grant
@@ -52,6 +53,9 @@ ENDING = frozenset((signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT
 #: Questions whose answer lets something happen.
 ACTS = ("ask", "lookup")
 
+#: Programs that report in one run: a few Pythons. Where there are more, somebody makes them.
+MAX_PROGRAMS = 256
+
 
 class Loop:
     """Serves one run from the guest's start to its end.
@@ -68,6 +72,7 @@ class Loop:
         self.world = World(session.leases, search, asks_own=session.asks_own)
         self.peers: dict[int, Peer] = {}
         self.reported = False
+        self.guarded: set[str] = set()
         self.wall: Wall | None = None
         self.end: guest.Change | None = None
         self.left = 0  # processes that outlived the guest and were ended
@@ -324,12 +329,24 @@ class Loop:
         peer.process = look(peer.pid, peer.tid or to_int(tid), peer.uid)
         return self.session.reopened(peer.process, why) if why else []
 
+    def _note_guarded(self, exe: str) -> None:
+        """This program reports what it does. Grants whose lines say otherwise are made anew."""
+        if exe and exe not in self.guarded and len(self.guarded) < MAX_PROGRAMS:
+            self.guarded.add(exe)
+            self.desk.grants.forget()
+
+    def is_guarded(self, process: Process) -> bool:
+        """Whether it runs a program that reports in this run: so a fork counts too that has said nothing yet, and one
+        whose parents are gone. In doubt it does."""
+        return not process.exe or process.exe in self.guarded or len(self.guarded) >= MAX_PROGRAMS
+
     def _greet(self, peer: Peer, question: Question) -> list[Command]:
         """A guarded interpreter reports, once, on a connection of its own. It gets the key that its answers have, and
         hears whether there is a wall."""
         if peer.greeted or question.fields[0] != VERSION or peer.process is None:
             raise Malformed("a report that was made before, or of another version")
         peer.greeted = True
+        self._note_guarded(peer.process.exe)
         commands = self.session.hello(peer, peer.process, question, wall=peer.tid > 0)
         reply = commands[-1]
         if isinstance(reply, Reply):

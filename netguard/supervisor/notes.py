@@ -9,6 +9,8 @@ from __future__ import annotations
 import _socket as socket
 import select
 
+from netguard.core.address import format_ip
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from netguard.seccomp.arguments import Wanted
@@ -29,6 +31,22 @@ MAX_SOCKETS = 4
 TID, KIND, PROTO, HOST, PORT = 1, 2, 4, 5, 6
 
 
+class Note:
+    """One note as it came, and its beginning, which says what it is about: the same for the same act."""
+
+    __slots__ = ("about", "datagram", "text", "tid")
+
+    def __init__(self, text: bytes) -> None:
+        parts = text.split(b"\0", PORT + 1)
+        if len(parts) < PORT + 2 or parts[0] != b"note":
+            parts = [b""] * (PORT + 2)  # nobody makes such a call
+        self.text = text
+        self.tid = parts[TID]
+        self.datagram = parts[PROTO] == b"udp"
+        host = b"" if parts[PROTO] == b"unix" else parts[HOST]
+        self.about = b"%b %b %b %b" % (parts[KIND], parts[PROTO], host, parts[PORT])
+
+
 class Witness:
     """One process's notes."""
 
@@ -36,49 +54,40 @@ class Witness:
 
     def __init__(self) -> None:
         self.sockets: list[socket.socket] = []
-        self.calls: dict[bytes, bytes] = {}  # the thread -> what it does next
-        self.datagrams: dict[bytes, bytes] = {}  # host and port -> who sends there
+        self.calls: dict[bytes, Note] = {}  # the thread -> what it does next
+        self.datagrams: dict[bytes, Note] = {}  # where to -> who sends there
 
-    def hear(self, room: bytearray) -> None:
-        """Reads what was said since."""
-        for sock in self.sockets:
-            for _ in range(MAX_HEARD):
-                try:
-                    length = sock.recv_into(room)
-                except OSError:
-                    break
-                if not length:
-                    break
-                if length <= MAX_NOTE:
-                    self.keep(bytes(room[:length]))
-
-    def keep(self, note: bytes) -> None:
-        """Keeps a note for the call that it announces."""
-        texts = note.split(b"\0", PORT + 1)
-        if len(texts) <= PORT + 1 or texts[0] != b"note":
-            return
-        kept, key = self.calls, texts[TID]
-        if texts[PROTO] == b"udp":
-            kept, key = self.datagrams, b"%b %b %b" % (texts[KIND], texts[HOST], texts[PORT])
-        if len(kept) >= MAX_KEPT:
-            kept.clear()
-        kept[key] = note
-
-    def said(self, tid: bytes, wanted: Wanted, host: bytes, port: bytes) -> bytes:
+    def said(self, tid: bytes, about: bytes, datagram: bool, room: bytearray) -> bytes:
         """The note about this call, b"" where there is none. Of a stream each note is for one call; a datagram's serves
         for all that go there."""
-        if wanted.proto == "udp":
-            return self.datagrams.get(b"%b %b %b" % (wanted.kind.encode(), host, port), b"")
-        note = self.calls.get(tid, b"")
-        if not note:
+        for sock in self.sockets:
+            for _ in range(MAX_HEARD):
+                if not self.hear(sock, room):
+                    break
+                note = self.calls.get(tid)
+                if note is not None and note.about == about:
+                    del self.calls[tid]
+                    return note.text  # what is behind it is another call's
+        note = self.datagrams.get(about) if datagram else self.calls.get(tid)
+        if note is None or note.about != about:
             return b""
-        texts = note.split(b"\0", PORT + 1)
-        if texts[KIND] != wanted.kind.encode() or texts[PROTO] != wanted.proto.encode():
-            return b""
-        if wanted.proto != "unix" and texts[HOST : PORT + 1] != [host, port]:
-            return b""
-        del self.calls[tid]
-        return note
+        if not datagram:
+            del self.calls[tid]
+        return note.text
+
+    def hear(self, sock: socket.socket, room: bytearray) -> bool:
+        """Reads one note; returns whether there was one."""
+        try:
+            length = sock.recv_into(room)
+        except OSError:
+            return False
+        if 0 < length <= MAX_NOTE:
+            note = Note(bytes(memoryview(room)[:length]))
+            kept, key = (self.datagrams, note.about) if note.datagram else (self.calls, note.tid)
+            if len(kept) >= MAX_KEPT:
+                kept.clear()
+            kept[key] = note
+        return length > 0
 
 
 class Notes:
@@ -89,6 +98,7 @@ class Notes:
         self.known: dict[int, Witness] = {}  # by pid
         self.owners: dict[int, int] = {}  # our descriptor -> pid
         self.room = bytearray(MAX_NOTE + 1)
+        self.about: dict[tuple[str, str, tuple[int, int] | None, int | None], bytes] = {}
 
     def open(self, pid: int) -> socket.socket | None:
         """A new socket for a process's notes; returns its end of it, None when there is no room."""
@@ -105,13 +115,24 @@ class Notes:
         self.poll.register(ours, select.EPOLLRDHUP)
         return theirs
 
-    def of(self, pid: int, tid: int, wanted: Wanted, host: str, port: str) -> bytes:
+    def of(self, pid: int, tid: int, wanted: Wanted) -> bytes:
         """What the witness said of this call, b"" when nothing."""
         witness = self.known.get(pid)
         if witness is None:
             return b""
-        witness.hear(self.room)
-        return witness.said(b"%d" % tid, wanted, host.encode(), port.encode())
+        return witness.said(b"%d" % tid, self.about_of(wanted), wanted.proto == "udp", self.room)
+
+    def about_of(self, wanted: Wanted) -> bytes:
+        """How a note that is about this call begins. Remembered: the same few come again and again."""
+        key = wanted.kind, wanted.proto, wanted.where, wanted.port
+        found = self.about.get(key)
+        if found is None:
+            host = "" if wanted.where is None else format_ip(wanted.where)
+            port = "" if wanted.port is None else str(wanted.port)
+            if len(self.about) >= MAX_KEPT:
+                self.about.clear()
+            found = self.about[key] = f"{wanted.kind} {wanted.proto} {host} {port}".encode()
+        return found
 
     def end(self, fd: int) -> None:
         """The process has closed that socket, or is gone."""

@@ -95,6 +95,7 @@ class Wall:
         """Something of the wall's is ready."""
         if fd == self.listener.fd:
             if events & select.EPOLLIN:
+                self.take(told=True)
                 self.serve()
             else:
                 self.loop.poll.unregister(fd)  # hung up, and would be so for ever
@@ -108,7 +109,6 @@ class Wall:
     def serve(self) -> None:
         """Handles calls that wait, for one turn."""
         for _ in range(A_TURN):
-            self.take()
             if not self.taken:
                 return
             call = self.taken.popleft()
@@ -124,13 +124,12 @@ class Wall:
         for id, _, done in self.queue.sweep(now):
             self.finish(self.waiting.pop(id), done)
 
-    def take(self) -> None:
+    def take(self, *, told: bool = False) -> None:
         """Takes off the kernel every call that waits there."""
-        while len(self.taken) < MAX_TAKEN and not self.over:
-            call = self.listener.receive()
-            if call is None:
-                return
+        call = self.listener.receive(told=told)
+        while call is not None:
             self.taken.append(call)
+            call = self.listener.receive() if len(self.taken) < MAX_TAKEN else None
 
     # One call
 
@@ -181,8 +180,7 @@ class Wall:
             call.seq = again[2]  # the kernel makes the call once more after the signal's handler: it is the same act
             self.perform(call)
             return
-        host, port = host_of(wanted), port_of(wanted)
-        note = self.notes.of(caller.pid, caller.tid, wanted, host, port)
+        note = self.notes.of(caller.pid, caller.tid, wanted)
         key = b"%b\0%b\0%b" % (wanted.call.encode(), wanted.address, note)
         known = None if desk.owed else desk.grants.known.get((process, key))
         if known is not None and self.grant(call, known):
@@ -190,7 +188,7 @@ class Wall:
         if desk.owed and not desk.paid([Reply(call, "", DENY)]):
             return
         facts = self.facts_of(wanted, caller, now)
-        commands = self.loop.session.ask(call, process, asked(wanted, note, host, port), facts, now)
+        commands = self.loop.session.ask(call, process, asked(wanted, note), facts, now)
         if self.loop.may_keep(facts, commands):
             desk.grants.keep(process, key, commands)
         desk.do(commands)
@@ -214,15 +212,16 @@ class Wall:
         return world.at(caller.pid, wanted.where, wanted.proto, wanted.port, now)
 
     def process_of(self, caller: Caller) -> Process:
-        """Who calls, looked up once for each image that a process executes."""
+        """Who calls, looked up once for each image that a process executes. Whether it reports may change later."""
         process = caller.process
         if not isinstance(process, Process):
             process = caller.process = look_at(caller.pid, caller.tid)
+        process.guarded = self.loop.is_guarded(process)
         return process
 
     # What follows a decision
 
-    def settle(self, call: Call, verdict: str, rest: tuple[str, ...], seq: int) -> None:
+    def settle(self, call: Call, verdict: str, rest: tuple[str, ...], seq: int, *, delayed: bool = False) -> None:
         """Carries out what was decided; what goes before it is on record."""
         if verdict != ALLOW and verdict != LOG:
             if len(self.refused) >= MAX_KNOWN:
@@ -236,11 +235,12 @@ class Wall:
                 self.udp.clear()
             self.udp[self.process_of(call.caller), call.wanted.address] = time.monotonic() + UDP_MEMORY
         call.seq = seq
-        self.refused.pop(call.caller.tid, None)
-        if self.listener.is_waiting(call.id):
-            self.perform(call)
+        if self.refused:
+            self.refused.pop(call.caller.tid, None)
+        if delayed and not self.listener.is_waiting(call.id):
+            call.wanted.close()  # it was killed or interrupted meanwhile
         else:
-            call.wanted.close()
+            self.perform(call)
 
     def perform(self, call: Call) -> None:
         """Does for the guest what it wants, on its own socket. Nothing in here waits."""
@@ -287,7 +287,7 @@ class Wall:
         wanted.close()
 
 
-def asked(wanted: Wanted, note: bytes, host: str, port: str) -> Question:
+def asked(wanted: Wanted, note: bytes) -> Question:
     """The question that a call is. Only its event and its code are the witness's word; the rest is the kernel's."""
     event, code, layers = wanted.call, NO_CODE, KERNEL
     if note:
@@ -296,15 +296,6 @@ def asked(wanted: Wanted, note: bytes, host: str, port: str) -> Question:
             event, code, layers = said.fields[1], said.code, BOTH
         except Malformed:
             pass  # no witness of ours: nothing was announced
-    fields = [wanted.kind, event, wanted.proto, host, port, wanted.place, ""]
-    return Question("ask", "", fields, (), code, layers)
-
-
-def host_of(wanted: Wanted) -> str:
-    """The address as the witness writes it."""
-    return "" if wanted.where is None else format_ip(wanted.where)
-
-
-def port_of(wanted: Wanted) -> str:
-    """The port likewise."""
-    return "" if wanted.port is None else str(wanted.port)
+    host = "" if wanted.where is None else format_ip(wanted.where)
+    port = "" if wanted.port is None else str(wanted.port)
+    return Question("ask", "", [wanted.kind, event, wanted.proto, host, port, wanted.place, ""], (), code, layers)

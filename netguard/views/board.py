@@ -9,11 +9,12 @@ from errno import errorcode
 from typing import NamedTuple
 
 from netguard.views.amounts import duration, millis, number, plural, size
+from netguard.views.group import TAILS
 from netguard.views.layout import destination_columns, event_columns, share
 from netguard.views.line import BOLD, DIM, GREEN, HEAD, NONE, RED, WARN, Line, row
 from netguard.views.lines import clock
 from netguard.views.subject import ALARMS, alarm_text, code_parts, full_text
-from netguard.views.summary import SAID, TAILS
+from netguard.views.summary import SAID
 from netguard.views.text import columns_of, plain
 
 TYPE_CHECKING = False

@@ -8,8 +8,8 @@ below. The guest's words never begin a line, so none of them can pass for one of
 from __future__ import annotations
 
 from netguard.record.keys import KEYS, KINDS, VERSION
+from netguard.views.group import VERDICTS
 from netguard.views.subject import ALARMS, NETWORK, SUBJECTS, full_text
-from netguard.views.summary import VERDICTS
 from netguard.views.table import BOLD, DIM, OFF, RED
 from netguard.views.text import columns_of, plain, wrap
 from netguard.views.value import clock_text, counted, error_text, gap, joined, signal_text, text_of, words_of

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from netguard.views.denial import SUBJECT, WHY, key_of
-from netguard.views.subject import ALARMS, SUBJECTS, alarm_text
-from netguard.views.summary import VERDICTS
+from netguard.views.group import VERDICTS
+from netguard.views.subject import ALARMS, SUBJECTS, alarm_text, found_text
 from netguard.views.text import plain
 
 TYPE_CHECKING = False
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from netguard.views.subject import Record
 
 #: Layers that a line about coverage names.
-LAYERS = ("hooks", "wall", "http_view")
+LAYERS = ("hooks", "wall", "tier", "landlock", "http_view")
 
 
 def event_line(record: Record, *, utf8: bool = True) -> str:
@@ -46,15 +46,16 @@ def told(record: Record, utf8: bool) -> str:
 
 
 def decision(record: Record, utf8: bool) -> str:
-    """A decision; of a denial, why."""
+    """A decision; of a denial, why; what was found in it."""
     word, _, _ = VERDICTS[record["verdict"], record.get("would") == "deny"]
     _, kind, about, rule, code = key_of(record, utf8=utf8)
     by = rule if rule == "default" else f"rule {rule}"
     text = f"{word} {kind} {about} ({by}, {code})" if code else f"{word} {kind} {about} ({by})"
-    if "deny" not in (record["verdict"], record.get("would")):
-        return text
-    why = record.get("because") or record.get("why")
-    return f"{text} {'—' if utf8 else '-'} {plain(why, WHY, utf8=utf8)}" if why else text
+    denied = "deny" in (record["verdict"], record.get("would"))
+    why, found = denied and (record.get("because") or record.get("why")), found_text(record)
+    more = [plain(why, WHY, utf8=utf8)] if why else []
+    more += [f"found {plain(found, SUBJECT, utf8=utf8)}"] if found else []
+    return f"{text} {'—' if utf8 else '-'} {'; '.join(more)}" if more else text
 
 
 def covered(record: Record, utf8: bool) -> str:

@@ -14,17 +14,16 @@ from datetime import datetime
 from heapq import nlargest
 from math import isfinite
 
+from netguard.views.group import LONG, VERDICTS
 from netguard.views.snapshot import Destination, Event, Limit, Snapshot
-from netguard.views.subject import ALARMS, SUBJECTS, alarm_text, full_text
-from netguard.views.summary import LONG, MOST, VERDICTS, Tally, short
+from netguard.views.subject import ALARMS, SUBJECTS, alarm_text, found_text, full_text
+from netguard.views.summary import MOST, Tally, short
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
+    from netguard.views.group import Group
     from netguard.views.snapshot import Act
     from netguard.views.subject import Record
-    from netguard.views.summary import Group
 
 #: Newest events kept, and the bytes that their lines may have together; a line may be 64 KiB.
 EVENTS, EVENT_BYTES = 1_000, 8 << 20
@@ -36,13 +35,16 @@ ACTS = 4_096
 SECONDS, SHOWN = 600, 120
 #: Destinations in a snapshot; findings and limits kept.
 DESTINATIONS, FINDINGS, LIMITS = 1_000, 50, 64
+#: How what was found in an act begins, which no alarm does.
+FOUND = "FOUND"
 #: How full a limit is to be shown, and for how many seconds after it was last heard of: it empties by itself.
 EDGE, LIMIT_AGE = 0.8, 10
 #: Runs, chains and processes told apart.
 PARTS = 10_000
 
 #: Layers in the order they are shown: key of the coverage line, what people call it.
-LAYERS = (("hooks", "hooks"), ("wall", "wall"), ("http_view", "requests"), ("trail", "trail"))
+LAYERS = (("hooks", "hooks"), ("wall", "wall"), ("http_view", "requests"), ("trail", "trail"),
+          ("tier", "tier"), ("landlock", "landlock"))  # fmt: skip
 
 
 class Picture:
@@ -57,7 +59,7 @@ class Picture:
         self.rates: dict[int, list[int]] = {}
         self.words: dict[str, int] = {}
         self.silent = 0
-        self.findings: deque[str] = deque(maxlen=FINDINGS)
+        self.findings: deque[str] = deque()
         self.found = 0
         self.limits: dict[tuple[str, str, str], tuple[float, int]] = {}
         self.first: Record = {}
@@ -112,9 +114,9 @@ class Picture:
             del self.acts[next(iter(self.acts))]
         self.acts[act] = group
         self.keep(Event(0, record, word, act, size))
-        findings = record.get("findings")
-        if type(findings) is list and findings:
-            self.find(f"{finding_text(findings)}: {group.kind} {full_text(record)}")
+        found = found_text(record)
+        if found:
+            self.find(f"{FOUND} {found}: {group.kind} {full_text(record)}")
 
     def result(self, record: Record) -> None:
         """How an act ended: to its event, and its bytes to its destination."""
@@ -203,8 +205,10 @@ class Picture:
                 del self.waiting[old.act]
 
     def find(self, text: str) -> None:
-        """Something found."""
+        """Something found. The oldest goes where there is no room, an alarm last: a guest's acts must not bury one."""
         self.found += 1
+        if len(self.findings) >= FINDINGS:
+            self.findings.remove(next((each for each in self.findings if each.startswith(FOUND)), self.findings[0]))
         self.findings.append(text[: 4 * LONG])
 
     def rate(self, count: int, *, denied: bool) -> None:
@@ -300,12 +304,3 @@ def command_text(first: Record) -> str:
     if program.startswith("python") and len(words) > 1:
         words = words[1:] if words[1] not in ("-c", "-m") else [program, *words[1:]]
     return " ".join(words)[:LONG]
-
-
-def finding_text(findings: Iterable[object]) -> str:
-    """`FOUND secret-leak (high)`: what detectors said of an act."""
-    first = next(iter(findings), None)
-    if type(first) is not dict:
-        return "FOUND"
-    severity = first.get("severity")
-    return f"FOUND {first.get('id') or 'something'}" + (f" ({severity})" if severity else "")

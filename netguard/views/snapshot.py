@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from netguard.views.subject import ALARMS, alarm_text, code_text, full_text
-from netguard.views.summary import LONG, Group
+from netguard.views.group import LONG, Group
+from netguard.views.subject import ALARMS, alarm_text, code_text, found_text, full_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,15 +38,15 @@ class Event:
     @property
     def bad(self) -> bool:
         """Whether it is shown in red: denied, or would have been, or an alarm, or something was found."""
-        return self.word not in ("logged", "allowed") or bool(self.record.get("findings"))
+        return self.word not in ("logged", "allowed") or bool(found_text(self.record))
 
     def text(self) -> str:
         """What a filter looks through, in lower case, raw."""
         if not self.found:
             record = self.record
             about = alarm_text(record) if record.get("kind") in ALARMS else full_text(record)
-            parts = (self.word, record.get("kind"), about, record.get("rule"), code_text(record))
-            self.found = " ".join([str(part)[:LONG] for part in parts]).lower()
+            parts = (self.word, record.get("kind"), about, record.get("rule"), code_text(record), found_text(record))
+            self.found = " ".join([str(part)[:LONG] for part in parts]).rstrip().lower()
         return self.found
 
 

@@ -123,6 +123,20 @@ def alarm_text(record: Record) -> str:
     return f"{str(record.get('kind')).upper()}: {why}"
 
 
+def found_text(record: Record) -> str:
+    """`native (medium)`: the first of what was found in an act that a person must not miss, raw; "" if there is none.
+
+    What is found with severity `info` is for whoever reads that line: a program that is no Python has it on each.
+    """
+    findings = record.get("findings")
+    for each in findings if isinstance(findings, list) else [findings] if findings else []:
+        finding = each if isinstance(each, dict) else {}
+        severity = finding.get("severity")
+        if severity != "info":
+            return f"{finding.get('id') or 'something'}" + (f" ({severity})" if severity else "")
+    return ""
+
+
 def arguments_text(record: Record) -> str:
     """The first arguments of a command, raw, without the program's own name."""
     child = record.get("exec")

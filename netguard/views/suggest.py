@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from netguard.core.address import canonical_host, format_ip, parse_ip, special
 from netguard.core.reach import is_localhost, shielded
+from netguard.views.group import LONG, Group
 from netguard.views.rule_text import is_destination, is_exact, quoted, with_port
 from netguard.views.subject import subject_text
-from netguard.views.summary import LONG, NO_RULES, Group, Tally, plural
+from netguard.views.summary import NO_RULES, Tally, plural
 from netguard.views.text import plain
 
 TYPE_CHECKING = False

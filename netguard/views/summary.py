@@ -6,7 +6,8 @@ does, and a flood of one sort of act cannot push another sort out of the table.
 
 from __future__ import annotations
 
-from netguard.views.subject import ALARMS, NETWORK, SUBJECTS, alarm_text, arguments_text, code_parts, subject_text
+from netguard.views.group import LONG, VERDICTS, Group
+from netguard.views.subject import ALARMS, NETWORK, SUBJECTS, alarm_text, found_text
 from netguard.views.table import BOLD, GREEN, RED, YELLOW, Row, Table
 from netguard.views.text import plain
 
@@ -14,14 +15,15 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from netguard.views.group import Key
     from netguard.views.rhythm import Rhythm
     from netguard.views.subject import Record
 
 #: Destinations kept for each (verdict, kind); the next ones are counted together. A flood of look-ups fills the room
 #: of look-ups only. 2,000 groups of 1 KB are 2 MB.
 ROOM = 2_000
-#: Characters kept of any one value; addresses kept of any one name; alerts kept; rules that may have counts.
-LONG, ADDRESSES, ALERTS, RULES = 256, 8, 5, 1_000
+#: Alerts kept; rules that may have counts.
+ALERTS, RULES = 5, 1_000
 #: Look-ups that wait for the line with their answers; a resolver has far fewer under way.
 LOOKUPS = 1_024
 #: No count is taken for larger: a forged trail may hold numbers that Python refuses to print.
@@ -41,85 +43,8 @@ NO_RULES = {"connection": ("http", "(its connection decided)"), "local": ("dns",
 UNTOLD = ("", "(no line of its own)")
 NOTHING: dict[str, Any] = {}
 
-#: (verdict, would it have been denied) -> word, colour, place in the table.
-VERDICTS = {
-    ("deny", False): ("denied", RED, 0),
-    ("deny", True): ("denied", RED, 0),
-    ("log", True): ("would deny", RED, 0),
-    ("allow", True): ("would deny", RED, 0),
-    ("log", False): ("logged", YELLOW, 1),
-    ("allow", False): ("allowed", GREEN, 2),
-}
-
-#: Kinds that are cut at the head: the end of a host name says whose it is, the end of a path says what it is.
-TAILS = frozenset((*NETWORK, "dns", "native", "file"))
-
 #: How the totals line says each word.
 SAID = {"logged": "logged", "denied": "denied", "would deny": "would have been denied", "allowed": "allowed"}
-
-if TYPE_CHECKING:
-    #: kind, verdict, would, rule, then the subject's own parts
-    Key = tuple[object, ...]
-
-
-class Group:
-    """All records of one (kind, verdict, rule, subject): how many, and what the first of them said.
-
-    sent, received: bytes, where something has counted them; whoever reads results adds them.
-    own: each of them was about a socket that the run itself listens on, as the kernel says.
-    uncovered: one of them started a program that is told to be without the guard, or brings code of its own before it.
-    """
-
-    __slots__ = ("addresses", "argv", "code", "count", "kind", "own", "received", "rule", "sent", "subject",
-                 "uncovered", "verdict", "would")  # fmt: skip
-
-    def __init__(self, key: Key, record: Record) -> None:
-        self.kind = str(key[0])
-        self.verdict = str(key[1])
-        self.would = key[2] == "deny"
-        self.rule = str(key[3] or "")
-        self.subject = key[4:]
-        self.count = self.sent = self.received = 0
-        place, function = code_parts(record)
-        self.code = place[-LONG:], function[:LONG]
-        self.own = self.kind in NETWORK
-        self.addresses: list[str] = []
-        self.uncovered = False
-        self.argv = arguments_text(record)[:LONG] if self.kind == "exec" else ""
-
-    def learn(self, address: object) -> None:
-        """An address of the destination's, once; the first few of them."""
-        text = str(address)[:LONG]
-        if len(self.addresses) < ADDRESSES and text not in self.addresses:
-            self.addresses.append(text)
-
-    @property
-    def denied(self) -> bool:
-        """Was it refused, or would it have been but for a dry run?"""
-        return self.would or self.verdict == "deny"
-
-    @property
-    def word(self) -> str:
-        """The verdict as people read it."""
-        return VERDICTS[self.verdict, self.would][0]
-
-    def row(self) -> Row:
-        """The group as one row of the table."""
-        more = f" +{len(self.addresses) - 1}" if len(self.addresses) > 1 else ""
-        named = self.kind in NETWORK and self.subject[0] and self.addresses
-        extra = f" ({self.addresses[0]}{more})" if named else ""
-        _, ink, _ = VERDICTS[self.verdict, self.would]
-        return Row(self.word, ink, self.kind, self.text(), extra, self.count, self.rule, self.code, self.kind in TAILS)
-
-    def text(self) -> str:
-        """Destination, path or command, raw. Many commands under one row show only what they have in common."""
-        if not self.argv:
-            return subject_text(self.kind, self.subject)
-        if self.count == 1:
-            return f"{self.subject[0]} {self.argv}"
-        more = " ..." if self.argv != str(self.subject[1]) else ""
-        return subject_text(self.kind, self.subject) + more
-
 
 class Tally:
     """Counts of a run. `add` every record as it is written, `render` at the end.
@@ -127,14 +52,16 @@ class Tally:
     groups:   by key, in the order of their first record.
     counted:  acts without a line of their own, by verdict and rule.
     dry_run:  nothing is denied; also learnt from records that say what they would have been.
-    blind:    the program that was run is no Python, so nothing of its own was seen.
+    blind:    the program that was run is no Python and there is no wall, so nothing of its own was seen.
+    found:    what was found that a person must not miss, and in how many acts.
+    walled:   there is a wall, so that what other programs reach is seen too.
     outside:  programs that were started without the guard, by why.
     limits:   by rule and limit, how full it was at its fullest, and for whom.
     """
 
     __slots__ = (
-        "alerts", "alerts_more", "blind", "counted", "dry_run", "groups", "limits", "lookups", "others", "outside",
-        "rooms", "unreadable",
+        "alerts", "alerts_more", "blind", "counted", "dry_run", "found", "groups", "limits", "lookups", "others",
+        "outside", "rooms", "unreadable", "walled",
     )  # fmt: skip
 
     def __init__(self, dry_run: bool = False) -> None:
@@ -144,12 +71,14 @@ class Tally:
         self.lookups: dict[object, Group] = {}
         self.counted: dict[tuple[str, str], int] = {}
         self.outside: dict[str, int] = {}
+        self.found: dict[str, int] = {}
         self.limits: dict[tuple[str, str], tuple[float, str]] = {}
         self.alerts: list[str] = []
         self.alerts_more = 0
         self.unreadable = 0
         self.dry_run = dry_run
         self.blind = False
+        self.walled = False
 
     def add(self, record: Record, seq: object = None) -> Group | None:
         """One record more; returns the group of a decision. Total: what cannot be read as a record is counted.
@@ -168,6 +97,8 @@ class Tally:
             if group is None:
                 group = self.open(key, record)
             group.count += 1
+            if "findings" in record:
+                self.find(group, found_text(record)[:LONG])
             if kind == "dns":
                 self.await_answers(group, record, record.get("seq", seq))
             elif kind == "exec" and not group.denied:
@@ -209,6 +140,13 @@ class Tally:
             self.lookups.clear()
         self.lookups[record.get("run"), record.get("chain"), seq] = group
 
+    def find(self, group: Group, found: str) -> None:
+        """What was found in an act, if it is more than a remark."""
+        if found:
+            group.found = group.found or found.partition(" (")[0]
+            found = found if found in self.found or len(self.found) < REASONS else OTHERS
+            self.found[found] = self.found.get(found, 0) + 1
+
     def started(self, group: Group, record: Record) -> None:
         """A program that was let through: whether the guard covers it."""
         word, _, why = str(record["exec"].get("shim", "")).partition(": ")
@@ -232,9 +170,15 @@ class Tally:
             for limit in record.get("limits") or ():
                 self.used(limit)
         elif kind == "coverage":
-            self.blind = self.blind or str(record.get("hooks")).startswith("off")
+            self.cover(record)
         elif kind in ALARMS:
             self.alarm(record)
+
+    def cover(self, record: Record) -> None:
+        """What a run covers, or one of its processes."""
+        if "wall" in record:
+            self.walled = record["wall"] == "on"
+        self.blind = self.blind or (str(record.get("hooks")).startswith("off") and not self.walled)
 
     def count(self, word: str, rule: str, count: int) -> None:
         """Acts that left no line of their own."""
@@ -280,6 +224,8 @@ class Tally:
             table.line(f"netguard: {self.alerts_more:,} more tamper and alert lines are in the trail", BOLD + RED)
         table.rows(self.sections(), self.decisions())
         table.line(f"netguard: {self.totals()}", BOLD)
+        for found, acts in self.found.items():
+            table.cut_line(f"netguard: found {found} in {plural(acts, 'act')}", YELLOW)
         if rhythm is not None:
             rhythm.draw(table, now)
         for text in self.nearly():
@@ -287,7 +233,8 @@ class Tally:
         if self.outside:
             whys = sorted(self.outside.items(), key=lambda item: (-item[1], item[0]))
             text = ", ".join([f"{count:,} {plain(why, utf8=utf8)}" for why, count in whys])
-            table.line(f"started without the guard, so not seen: {text}", YELLOW)
+            seen = "so seen by the wall alone" if self.walled else "so not seen"
+            table.line(f"started without the guard, {seen}: {text}", YELLOW)
         if self.dry_run:
             table.line("dry run: nothing was denied", BOLD)
         if self.unreadable:

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from netguard.seccomp import landlock, tiers
+from netguard.seccomp import causes, landlock, tiers
+from netguard.seccomp.machine import look
 from netguard.seccomp.notify import ADD_FD
 
 pytestmark = pytest.mark.kernel
@@ -23,7 +24,7 @@ LANDLOCK = {"tracing", "tcp", "signals"}
 LOOKING = {"descriptors", "memory"}
 
 #: What this machine itself does not have.
-WANTING = {ability.name for ability in tiers.abilities(tiers.about(), tiers.probe(tiers.about())) if not ability.on}
+WANTING = {ability.name for ability in tiers.abilities(look(), tiers.probe(look())) if not ability.on}
 
 #: Sandbox -> its rules, the tier, what is off, and what is told of the reason and of what helps.
 SANDBOXES = {
@@ -32,7 +33,7 @@ SANDBOXES = {
         ["pidfd_getfd=EPERM", "kcmp=EPERM", "clone3=ENOSYS"], "B", {"descriptors"}, "as Docker's does",
         "docker run --cap-add SYS_PTRACE",
     ),
-    "old-engine": (["pidfd_getfd=ENOSYS"], "B", {"descriptors"}, "forbids pidfd_getfd", "a newer engine"),
+    "old-engine": (["pidfd_getfd=ENOSYS"], "B", {"descriptors"}, "older than the kernel", "a newer engine"),
     "no-looking": (
         ["pidfd_getfd=EPERM", "process_vm_writev=EPERM"], "C", LOOKING, "forbids pidfd_getfd", "SYS_PTRACE",
     ),
@@ -77,7 +78,11 @@ def test_doctor_names_tier_reason_and_help(rules: list[str], letter: str, off: s
     assert said["runs_as"] == {"B": "C"}.get(letter, letter)
     assert done.returncode == (0 if letter == "A" else 1)
     assert said["machine"]["filtered"] == bool(rules and rules != ["domains"])
-    assert said["landlock"]["ptrace"] == ("tracing" not in off | WANTING)
+    if letter == "D":
+        assert said["landlock"] is None
+    else:
+        assert said["landlock"]["ptrace"] == ("tracing" not in off | WANTING)
+        assert said["landlock"]["tcp"] == (letter == "A" and "tcp" not in off | WANTING)
 
 
 @pytest.mark.parametrize(("rules", "letter", "off", "why", "remedy"), SANDBOXES.values(), ids=SANDBOXES)
@@ -108,14 +113,28 @@ def test_doctor_says_what_the_user_has_who_asks() -> None:
     said = json.loads(done.stdout)
     assert {ability["name"] for ability in said["abilities"] if not ability["on"]} >= WANTING
     assert said["machine"]["landlock"] == landlock.abi()
-    if not tiers.about().yama:
+    if not look().yama:
         assert said["tier"] == json.loads(doctor([], "--json").stdout)["tier"]
+
+
+def test_run_inside_of_a_run_is_told_so(tmp_path: Path) -> None:
+    """There can be one wall: one reason, and one way out."""
+    command = [sys.executable, "-m", "netguard", "doctor", "--json"]
+    words = ["--wall", "require", "--quiet", "--log", str(tmp_path / "trail.jsonl"), "--", *command]
+    outer = [sys.executable, "-m", "netguard", "run", *words]
+    done = subprocess.run(outer, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1, done.stderr
+    said = json.loads(done.stdout)
+    assert said["tier"] == "C"
+    assert said["why"].startswith("this process runs inside of netguard run")
+    assert ";" not in said["why"]
+    assert said["remedy"] == "run netguard outside of it"
 
 
 def test_page_tells_of_every_ability_and_tier() -> None:
     page = (Path(__file__).parents[2] / "docs" / "how-to" / "this-machine.md").read_text(encoding="utf-8")
     for name, purpose in tiers.ABILITIES.items():
-        since = "{}.{}".format(*tiers.SINCE[name]) if name in tiers.SINCE else "[0-9.]*"
+        since = "{}.{}".format(*causes.SINCE[name]) if name in causes.SINCE else "[0-9.]*"
         assert re.search(rf"(?m)^\| `{name}` \| {re.escape(purpose)} \| {since} ?\| .+ \|$", page), name
     for letter, (held, lost) in tiers.MEANING.items():
         lacks = rf"(?:{re.escape(lost)}|as in tier C.*) ?"

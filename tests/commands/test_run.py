@@ -249,7 +249,9 @@ def test_coverage_says_what_is_on_and_what_is_not() -> None:
 
 def test_grants_that_rest_on_the_guest_s_word_are_named() -> None:
     rules = DENY + "rules:\n  - {allow: exec, program: git, name: vcs}\n  - {deny: exec, program: curl}\n"
-    assert run_guarded(["-c", "pass"], rules=rules).trail[0]["told"] == ["vcs"]
+    rules += "  - {log: connect, native: false, name: said}\n  - {log: listen, native: true, name: unsaid}\n"
+    rules += "  - {deny: connect, native: true}\n"
+    assert run_guarded(["-c", "pass"], rules=rules).trail[0]["told"] == ["vcs", "said", "unsaid"]
 
 
 def records(text: str) -> list[dict[str, Any]]:

@@ -40,6 +40,8 @@ WORDS = [
     ("allow exec @self", {}, "exec sh", "to: a request of kind exec has no destination"),
     ("allow any", {"proto": ("udp",)}, "connect 1.2.3.4:53", "proto: 'tcp' is not udp"),
     ("allow any", {"direct": True}, "connect a:1", "direct: this is no connect to an address that was never looked up"),
+    ("allow any", {"native": "true"}, "connect a:1", "native: it is not native: a witness announced it"),
+    ("allow any", {"native": "true"}, "dns a", "native: a dns is neither announced nor native"),
     ("allow any", {"program": ("sh",)}, "dns a", "program: a dns starts no program"),
     ("allow any", {"program": ("sh", "bash")}, "exec curl -s", "program: 'curl' is not sh or bash"),
     ("allow any", {"program": ("curl",)}, "exec -I curl -s",
@@ -60,6 +62,11 @@ def test_why_a_rule_does_not_match(rule: str, facets: dict[str, object], request
     rows = explain(policy((rule, facets)), ask(request_))
     assert [matched for _, matched, _ in rows] == [False]
     assert rows[0][2] == why or (why.endswith("; ") and rows[0][2].startswith(why))
+
+
+def test_native_that_an_announcement_is_wanted_of_says_so() -> None:
+    why = explain(policy(("allow any", {"native": "false"})), ask("connect a:1", native=True))[0][2]
+    assert why == "native: no witness announced it"
 
 
 def test_name_that_grants_no_private_address_says_so() -> None:

@@ -9,13 +9,17 @@ import pytest
 
 from netguard.core.acts import NO_FACTS, Facts
 from netguard.core.counts import COUNTED_A_LINE
+from netguard.core.decide import UNANNOUNCED
 from netguard.core.policy import Limit
-from netguard.core.question import Malformed
+from netguard.core.process import Process
+from netguard.core.question import BOTH, KERNEL, Malformed, Question
+from netguard.core.request import NO_CODE
 from netguard.core.session import TAMPERS_A_SECOND
 from tests.core.policies import policy
 from tests.playbook import (
     CODE,
     CUT,
+    NUMBER,
     PEER,
     PROCESS,
     SAY,
@@ -26,6 +30,7 @@ from tests.playbook import (
     note,
     record,
     reply,
+    told,
 )
 
 LOOPBACK = {"ip": "127.0.0.1", "port": 80, "proto": "tcp"}
@@ -764,7 +769,7 @@ def test_report_of_an_interpreter_is_on_record_and_names_the_events_that_rules_n
     book.plays(
         book.session.hello(PEER, PROCESS, heard("hello", "1", "3.12.1", "/usr/bin/python3", "/job", "script.py")),
         note("coverage", event="process", hooks="on", python="3.12.1", proc=proc),
-        reply("allow", "exec", "gc.get_objects"),
+        reply("allow", "", "exec", "gc.get_objects"),
     )
 
 
@@ -812,3 +817,74 @@ def test_whoever_breaks_the_protocol_is_recorded_and_cut_off(process: Any) -> No
         book.session.cut_off(PEER, process, "channel.malformed", "no"),
         note("tamper", event="channel.malformed", why="no", **proc), SAY, CUT,
     )  # fmt: skip
+
+
+# Native acts: the kernel saw them, and no witness had announced them
+
+
+def kernel_saw(book: Playbook, *fields: str, process: Process = PROCESS, layers: list[str] = KERNEL) -> list[Any]:
+    """A call that came to the wall."""
+    asked = Question("ask", NUMBER, [*fields, *[""] * (7 - len(fields))], (), NO_CODE, layers)
+    facts = Facts((4, 0x7F000001)) if fields[0] == "connect" else NO_FACTS
+    return book.session.ask(PEER, process, asked, facts, book.now)
+
+
+def kernel_line(verdict: str, severity: str = "info", process: Process = PROCESS) -> tuple[Any, ...]:
+    finding = {"id": "native", "severity": severity, "why": FOUND[severity]}
+    line = {"kind": "connect", "event": "connect", "layers": KERNEL, "verdict": verdict, "rule": "rule-0", "why": RULE}
+    return "record", {**line, "dst": LOOPBACK, "proc": process.line, "findings": [finding]}
+
+
+FOUND = {
+    "info": "another program, which announces nothing",
+    "medium": "a program that reports what it does did not announce this: native code, or code that evades the guard",
+}
+CALL = ("connect", "connect", "tcp", "127.0.0.1", "80")
+
+
+def test_native_act_carries_a_finding() -> None:
+    book = Playbook(policy("log connect 127.0.0.1"))
+    book.plays(kernel_saw(book, *CALL), kernel_line("log"), reply("log"))
+
+
+def test_native_act_of_a_program_that_reports_is_out_of_the_ordinary() -> None:
+    python = Process(7, 7, "ci", "/usr/bin/python3", {"pid": 7})
+    python.guarded = True
+    for verdict, says in (("log", ()), ("deny", (SAY,))):
+        book = Playbook(policy(f"{verdict} connect 127.0.0.1"))
+        line = kernel_line(verdict, "medium", python)
+        answer = reply("deny", "rule-0", RULE) if says else reply("log")
+        book.plays(kernel_saw(book, *CALL, process=python), line, *says, answer)
+
+
+def test_announced_act_carries_none() -> None:
+    book = Playbook(policy("log connect 127.0.0.1"))
+    (_, line), _ = [told(command) for command in kernel_saw(book, *CALL, layers=BOTH)]
+    assert line["layers"] == ["hook", "kernel"]
+    assert "findings" not in line
+
+
+def test_rule_tells_native_from_announced() -> None:
+    book = Playbook(policy(("deny any", {"native": "true"}), "log any"))
+    assert kernel_saw(book, *CALL)[-1].verdict == "deny"
+    assert kernel_saw(book, *CALL, layers=BOTH)[-1].verdict == "log"
+    assert connect(book)[-1].verdict == "log"  # without a wall nothing is native
+
+
+@pytest.mark.parametrize(
+    ("rules", "fields", "rule"),
+    [
+        (["log dns,connect 127.0.0.0/8"], ("dns", "sendto", "", "a.example"), "rule-0"),
+        ([], ("http", "sendto", "", "", "", "http://a.example/", "GET"), "connection"),
+    ],
+    ids=["rule", "connection"],
+)
+def test_grant_that_waits_for_more_is_none_for_a_native_act(
+    rules: list[str], fields: tuple[str, ...], rule: str
+) -> None:
+    """No act of today's is both: what the wall sees has an address. The day one is, it must not get through."""
+    book = Playbook(policy(*rules))
+    assert kernel_saw(book, *fields, layers=BOTH)[-1].verdict in ("allow", "log")
+    commands = kernel_saw(book, *fields)
+    assert [told(commands[-1])] == [reply("deny", rule, UNANNOUNCED)]
+    assert (commands[0].line["rule"], commands[0].line["why"]) == (rule, UNANNOUNCED)

@@ -24,7 +24,11 @@ TUNSETIFF, IFF_TUN_NO_PI = 0x400454CA, 0x1001
 SIOCSIFADDR, SIOCSIFFLAGS, SIOCSIFNETMASK = 0x8916, 0x8914, 0x891C
 IFF_UP_RUNNING = 0x41
 
+# <linux/in6.h>
+IPV6_FLOWLABEL_MGR, IPV6_FLOWINFO_SEND = 32, 33
+
 DEVICE = b"out"
+LABEL = 0x12345
 HERE, HERE6, AWAY, AWAY6 = "127.0.0.1", "::1", "10.9.9.9", "fd00::66"
 PORT, GROUP = 0xBEEF, "239.7.8.9"
 
@@ -56,6 +60,19 @@ def say(mark: bytes, level: int, option: int, value: bytes, *, to: str = HERE) -
         some.sendto(mark, (to, 9))
 
 
+def label() -> None:
+    """A flow label that has a routing header (type 2, for mobile machines), and a datagram of that label."""
+    header = struct.pack("BBBBI", 0, 2, 2, 1, 0) + socket.inet_pton(socket.AF_INET6, AWAY6)
+    request = (
+        socket.inet_pton(socket.AF_INET6, HERE6) + struct.pack("!I", LABEL) + struct.pack("BBHHHI", 0, 1, 1, 9, 9, 0)
+    )
+    carried = struct.pack("Nii", 16 + len(header), socket.IPPROTO_IPV6, socket.IPV6_RTHDR) + header
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as some:
+        some.setsockopt(socket.IPPROTO_IPV6, IPV6_FLOWLABEL_MGR, request + carried)
+        some.setsockopt(socket.IPPROTO_IPV6, IPV6_FLOWINFO_SEND, 1)
+        some.sendto(b"MARK-E", (HERE6, 9, LABEL, 0))
+
+
 def connect() -> None:
     """TCP, the same way: the first packet is on its way before anything fails."""
     with socket.socket() as some:
@@ -81,6 +98,7 @@ WAYS: dict[str, tuple[Callable[[], object], bytes]] = {
     "unicast": (lambda: say(b"MARK-C", 0, 50, struct.pack("!i", number())), b"MARK-C"),
     "connect": (connect, struct.pack("!H", PORT)),
     "segments": (lambda: say(b"MARK-D", 41, 57, SEGMENTS, to=HERE6), b"MARK-D"),
+    "flow label": (label, b"MARK-E"),
     "group": (join, socket.inet_aton(GROUP)),
 }
 

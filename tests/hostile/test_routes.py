@@ -20,7 +20,7 @@ pytestmark = pytest.mark.hostile
 ROUTES = Path(__file__).with_name("routes.py")
 
 #: The ways, each with what an ordinary user sends: to 127.0.0.1 or ::1, or to no address at all.
-WAYS = ["device", "device number", "unicast", "connect", "segments", "group"]
+WAYS = ["device", "device number", "unicast", "connect", "segments", "flow label", "group"]
 
 
 @functools.cache

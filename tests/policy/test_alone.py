@@ -27,6 +27,8 @@ ROWS = [
     ("rules: [{deny: native, tags: {a: b}}]\n", [(WARNING, "injection-identity")]),
     ("rules: [{log: connect, direct: true}]\n", [(WARNING, "injection-direct")]),
     ("rules: [{deny: connect, direct: true}]\n", []),
+    ("rules: [{deny: any, native: true}]\n", [(WARNING, "injection-native")]),
+    ("rules: [{log: listen, native: false}]\n", [(WARNING, "injection-native")]),
     ("rules: [{allow: any, to: '@self'}]\n", [(WARNING, "injection-own")]),
     ("rules: [{allow: listen, to: '@self'}]\n", []),
     ("rules: [{deny: any, to: '@self'}]\n", []),

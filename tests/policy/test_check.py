@@ -11,6 +11,9 @@ from netguard.policy.check import ERROR, WARNING, check
 ROWS = [
     ("rules: [{log: any, to: a.example, from: {package: requests}}]\n", ["witness-grant"]),
     ("rules: [{allow: exec, program: git, args: 'git status'}]\n", ["witness-grant", "witness-grant"]),
+    ("rules: [{log: connect, to: 192.0.2.7, native: false}]\n", ["witness-grant"]),
+    ("rules: [{allow: listen, native: true}]\n", ["witness-grant"]),
+    ("rules: [{deny: any, native: true}, {deny: listen, native: false}]\n", []),
     ("rules: [{deny: exec, program: git}]\n", []),
     ("rules: [{allow: exec}]\n", []),
     ("rules: [{log: any, user: ci, process: python3, tags: {a: b}}]\n", []),

@@ -37,6 +37,8 @@ SPOKEN = [
     ("deny: any, args: x, program: sh", ("exec",), ()),
     ("deny: any, user: root", KINDS, ()),
     ("deny: any, direct: true", ("connect",), ()),
+    ("deny: any, native: true", ("connect", "listen"), ()),
+    ("deny: native", ("native",), ()),
     ("deny: 'audit:exec'", (), ("exec",)),
     ("deny: [exec, 'audit:sqlite3.connect']", ("exec",), ("sqlite3.connect",)),
     ("deny: [any, 'audit:gc.get_objects']", KINDS, ("gc.get_objects",)),
@@ -75,6 +77,12 @@ def test_program_that_may_be_without_the_guard_is_said_so() -> None:
     assert compiled("allow: exec, program: sh, unguarded: true").unguarded is True
     assert compiled("allow: exec, program: sh, unguarded: false").unguarded is False
     assert compiled("allow: exec, program: sh").unguarded is False
+
+
+def test_native_asks_something_either_way() -> None:
+    assert compiled("deny: connect, native: true").native == "true"
+    assert compiled("log: [connect, listen], native: false").native == "false"
+    assert compiled("log: connect").native == ""
 
 
 def test_program_facets_are_read() -> None:
@@ -192,6 +200,12 @@ def test_keys_of_later_versions_are_refused_by_name() -> None:
         assert f"'{name}' {NEEDS_HTTP}" in refusal(f"log: any, {name}: x")
     assert f"'finding' {NEEDS_DETECTORS}" in refusal("deny: any, finding: [x]")
     assert "'ask' is reserved" in refusal("ask: any")
+    assert "'library' needs the map of who calls" in refusal("deny: connect, native: {library: '*grpc*'}")
+    assert "unknown key 'libary' in 'native'" in refusal("deny: connect, native: {libary: x}")
+    for native in ("{}", "'true'", "[true]", "yes"):
+        assert "'native' must be true or false" in refusal(f"deny: connect, native: {native}")
+    assert "'native' does not apply to dns" in refusal("deny: [dns, connect], native: true")
+    assert "'native' does not apply to 'audit:exec'" in refusal("deny: ['audit:exec'], native: true")
     for name in ("requests", "bytes"):
         assert f"'{name}' {NEEDS_HTTP}" in refusal(f"allow: any, limit: {{{name}: 1/s}}")
 

@@ -49,6 +49,10 @@ GOOD: list[tuple[str, dict[str, object]]] = [
     ("audit:sqlite3.connect", {"kind": "audit", "event": "sqlite3.connect"}),
     ("[user=ci process=/bin/p tags.job=7 tags.x= own] dns a.b",
      {"user": "ci", "process": "/bin/p", "tags": {"job": "7", "x": ""}, "own": True, "host": "a.b"}),
+    ("[native] connect 192.0.2.7:1", {"native": True, "own": False}),
+    ("[own native] listen unix:@x", {"native": True, "own": True}),
+    ("connect 192.0.2.7:1", {"native": False}),
+    ("native /x", {"native": False}),
     ("[]audit:x", {"kind": "audit", "event": "x"}),
 ]  # fmt: skip
 
@@ -95,6 +99,8 @@ BAD = [
     ("file a b", "one path is wanted"),
     ("[user=x dns a.b", "the bracket is not closed"),
     ("[usr=x] dns a.b", "'usr=x' is not understood; did you mean 'user=…'?"),
+    ("[native] dns a.b", "'native' is about connect and listen, not about dns"),
+    ("[native=true] connect a.b:1", "not understood"),
     ("[from.line=x] dns a.b", "not understood"),
     ("[user] dns a.b", "not understood"),
     ("[tags.=x] dns a.b", "not understood"),

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netguard.core.address import parse_ip
-from netguard.core.decide import connection_of, decide, withheld
+from netguard.core.decide import UNANNOUNCED, connection_of, decide, withheld
 from netguard.core.explain import explain, walks, why_denied
 from netguard.core.policy import ALLOW, DENY, HOST, LOG, NET, PUBLIC, SELF, SUFFIX, UNIX, Policy, Rule, Target
 from netguard.core.reach import DESTINED, grants
@@ -73,6 +73,7 @@ def policies(draw: st.DrawFn) -> Policy:
                 private=draw(st.booleans()),
                 proto=draw(some(st.sampled_from(("tcp", "udp", "unix")))),
                 direct=draw(st.sampled_from((False, False, False, True))),
+                native=draw(st.sampled_from(("", "", "", "true", "false"))),
                 program=draw(some(GLOBS)),
                 args=draw(some(GLOBS)),
                 unguarded=draw(st.booleans()),
@@ -100,6 +101,7 @@ REQUESTS = st.builds(
     argv=st.lists(WORDS, max_size=2).map(tuple),
     uncovered=st.sampled_from(("", "", "-I")),
     own=st.booleans(),
+    native=st.booleans(),
     code=st.builds(Code, WORDS, func=WORDS, module=WORDS, package=WORDS),
     user=WORDS,
     tags=st.dictionaries(st.sampled_from(("job", "team")), WORDS),
@@ -117,7 +119,9 @@ def test_index_comes_to_what_the_walk_comes_to(policy: Policy, requests: list[Re
         rows = explain(policy, request)
         rule, matched, why = rows[-1] if rows else (None, False, "")
         assert decision.index == (rule.index if matched else -1)
-        assert decision.open is ((matched and "addresses decide" in why) or decision.rule == "connection")
+        waits = (matched and "addresses decide" in why) or decision.rule == "connection"
+        assert decision.open is (waits and not request.native)
+        assert (decision.why == UNANNOUNCED) is (waits and request.native)
         assert not decision.why.startswith("deciding failed")
 
 
@@ -126,7 +130,9 @@ def test_nothing_is_let_through_but_by_a_grant_or_the_default(policy: Policy, re
     decision = decide(policy, request)
     assert decision.verdict in (ALLOW, LOG, DENY)
     assert not decision.why.startswith("deciding failed")
-    if decision.index >= 0:
+    if decision.why == UNANNOUNCED:
+        assert (decision.verdict, request.native) == (DENY, True)
+    elif decision.index >= 0:
         assert (decision.verdict != DENY) is grants(policy.rules[decision.index])
     elif request.kind == "audit":
         assert decision.verdict == LOG

@@ -221,6 +221,7 @@ ACTS: dict[str, Callable[[], object]] = {
     "option device": lambda: set_option(*UDP, 1, 25, b"lo"),
     "option device number": lambda: set_option(*UDP, 1, 62, struct.pack("i", LO)),
     "option unicast": lambda: set_option(*UDP, 0, 50, struct.pack("!i", LO)),
+    "option flow label": lambda: set_option(*UDP6, 41, 32, bytes(15) + b"\1" + bytes(16)),
     "option unicast6": lambda: set_option(*UDP6, 41, 76, struct.pack("!i", LO)),
     "option packet info6": lambda: set_option(*UDP6, 41, 50, bytes(16) + struct.pack("i", LO)),
     "option group": lambda: set_option(*UDP, 0, 35, GROUP),

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from netguard.seccomp import tiers
-from netguard.seccomp.tiers import About
+from netguard.seccomp import causes, tiers
+from netguard.seccomp.machine import About, look
 
 ROOT = str(Path(__file__).parents[2])
 
@@ -49,12 +49,18 @@ MACHINES = {
         {**NEW, "yama": 1}, dict.fromkeys(["descriptors", "memory"], errno.EPERM), "C", "a security module", "SELinux",
     ),
     "gvisor": (
-        {"release": "4.4.0", "version": tiers.GVISOR},
+        {"release": "4.4.0", "version": causes.GVISOR},
         dict.fromkeys(["listener", "sockets"], errno.EINVAL) | {"descriptors": errno.ENOSYS}, "C",
         "gVisor does not have a seccomp listener", "",
     ),
     "gvisor-by-release": (
         {"release": "4.19.0-gvisor"}, {"listener": errno.EINVAL}, "C", "gVisor does not have a seccomp listener", "",
+    ),
+    "in-netguard": (
+        {**NEW, "filtered": True, "guarded": True},
+        dict.fromkeys(["listener", "killable", "sockets", "descriptors", "memory"], errno.EPERM), "C",
+        "this process runs inside of netguard run, whose wall holds it and leaves no room for a second one",
+        "run netguard outside of it",
     ),
     "half-a-remedy-is-none": (
         NEW, {"listener": errno.EBUSY, "memory": errno.EIO}, "C", "process_vm_writev(2): Input/output error", "",
@@ -117,20 +123,20 @@ def test_fence_is_the_kernels(abi: int) -> None:
 
 def test_every_cause_can_be_worded() -> None:
     """The last fits whatever there is; braces are those that are known."""
-    for number, (names, *_, why, remedy) in enumerate(tiers.CAUSES):
+    for number, (names, *_, why, remedy) in enumerate(causes.CAUSES):
         for name in names.split() or tiers.ABILITIES:
-            assert "{" not in "".join(tiers._worded(name, errno.EPERM, number, About(**NEW)))
+            assert "{" not in "".join(causes.words(number, name, errno.EPERM, About(**NEW)))
         assert {field for _, field, *_ in string.Formatter().parse(why + remedy) if field} <= {
             "what", "since", "release", "system", "machine", "abi", "error"
         }  # fmt: skip
-    assert tiers.CAUSES[-1][:2] == ("", ())
+    assert causes.CAUSES[-1][:2] == ("", ())
 
 
 def test_tables_speak_of_the_same() -> None:
     assert {name for _, needs in tiers.NEEDS for name in needs} <= set(tiers.ABILITIES)
-    assert {*tiers.SINCE, *tiers.CALLED, *tiers.FENCED} <= set(tiers.ABILITIES)
+    assert {*causes.SINCE, *tiers.FENCED} <= set(tiers.ABILITIES) == set(causes.CALLED)
     assert set(tiers.RUNS_AS) == set(tiers.MEANING) == {letter for letter, _ in tiers.NEEDS}
-    assert {name for names, *_ in tiers.CAUSES for name in names.split()} <= set(tiers.ABILITIES)
+    assert {name for names, *_ in causes.CAUSES for name in names.split()} <= set(tiers.ABILITIES)
 
 
 # On this machine
@@ -139,6 +145,7 @@ BEFORE_AND_AFTER = """
 import os, sys
 sys.path.insert(0, sys.argv[1])
 from netguard.seccomp import tiers
+from netguard.seccomp.machine import look
 
 def state():
     status = [line for line in open("/proc/self/status") if line.startswith(("Seccomp", "NoNewPrivs", "Threads"))]
@@ -146,12 +153,12 @@ def state():
 
 before = state()
 print("unflushed", end="")
-errors = tiers.probe(tiers.about())
+errors = tiers.probe(look())
 print(" once")
 assert state() == before, (before, state())
 assert not any(errors[name] for name in ("filter", "listener", "machine")), errors
 tier = tiers.after({step: int(sys.argv[3]) for step in sys.argv[2].split()})
-print(tier.letter, tier.fence.abi, tier.refusal() or tier.fence.note)
+print(tier.letter, tier.fence and tier.fence.abi, tier.refusal() or tier.fence.note)
 """
 
 
@@ -160,12 +167,12 @@ print(tier.letter, tier.fence.abi, tier.refusal() or tier.fence.note)
     ("step", "error", "said"),
     [
         ("listener", errno.EBUSY, "C 7 another process decides on this one's system calls already"),
-        ("filter", errno.EIO, "D 7 seccomp filters: Input/output error"),
+        ("filter", errno.EIO, "D None seccomp filters: Input/output error"),
         ("descriptors", errno.EPERM, "B 7 "),
         ("landlock", errno.E2BIG, "A 0 "),
         ("landlock listener", errno.EBUSY, "C 0 another process decides"),
         ("", errno.EBUSY, "A 7 "),
-        ("start", errno.EIO, "D 7 start: Input/output error"),
+        ("start", errno.EIO, "D None start: Input/output error"),
     ],
 )
 def test_step_that_failed_is_missing_whatever_the_trials_say(step: str, error: int, said: str) -> None:
@@ -175,7 +182,7 @@ def test_step_that_failed_is_missing_whatever_the_trials_say(step: str, error: i
     assert done.stderr == ""
     first, second = done.stdout.splitlines()
     assert first == "unflushed once"
-    assert second.startswith(said.replace(" 7 ", f" {tiers.about().landlock} "))
+    assert second.startswith(said.replace(" 7 ", f" {look().landlock} "))
 
 
 ELSEWHERE = """

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 # What guests use, and an ordinary user may not be able to read where this Python lies.
 import asyncio  # noqa: F401
-import ctypes
 import encodings.idna  # noqa: F401
 import json
 import os
@@ -23,7 +22,7 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from netguard.seccomp import abi, act, arguments
+from netguard.seccomp import abi, act, arguments, table
 from netguard.seccomp.callers import Callers
 from netguard.seccomp.notify import CONTINUE, Listener, Notification
 from netguard.seccomp.waiting import Done, Queue, Waiting
@@ -33,19 +32,22 @@ ROOT = Path(__file__).parent.parent.parent
 #: An ordinary user: nobody, on every Linux.
 NOBODY = 65534
 
-NOTIFIED = ("connect", "sendto", "sendmsg", "sendmmsg", "bind", "listen")
-
-_NEW_LISTENER, _WAIT_KILLABLE_RECV = 8, 32
-_SET_DUMPABLE, _NO_NEW_PRIVS = 4, 38
+_SET_DUMPABLE = 4
 
 
 class Outcome(NamedTuple):
-    """How a guest fared: what it said, its wait status, what the supervisor was asked, what went wrong in it."""
+    """How a guest fared.
+
+    said: what it told.  status: its wait status.  text: what it wrote besides.
+    seen: what the supervisor was asked.  vanished: calls that were given up.  longest: seconds that one step took it.
+    """
 
     said: dict[str, Any]
     status: int
-    seen: list[dict[str, Any]]
     text: str
+    seen: list[dict[str, Any]]
+    vanished: int
+    longest: float
 
     def calls(self, call: str) -> list[dict[str, Any]]:
         """What was asked by calls of one name."""
@@ -57,7 +59,7 @@ def run(guest: str, *, wall: str = "on", uid: int | None = None, timeout: float 
 
     wall: "on"; "off": no filter at all; "check": what a check without acting for the guest would be: the address is
           looked at and the kernel told to go on.
-    deny_ports, deny_places: what is refused; all else is allowed.
+    deny_ports, deny_places: where nothing may be sent; all else is allowed.
     slow: seconds that each decision takes. killable: False for a kernel that cannot wait without being interrupted.
     as_guest: the guest changes to this user, and the supervisor does not.
     """
@@ -79,7 +81,8 @@ def run(guest: str, *, wall: str = "on", uid: int | None = None, timeout: float 
             rest.append(line)
     text = "\n".join(rest) + done.stderr
     assert report, f"the supervisor ended with {done.returncode}: {text}"
-    return Outcome(said, report["status"], report["seen"], text)
+    assert not report["left"], f"descriptors that the supervisor has left open: {report['left']}"
+    return Outcome(said, report["status"], text, report["seen"], report["vanished"], report["longest"])
 
 
 class Supervisor:
@@ -92,8 +95,9 @@ class Supervisor:
         self.epoll.register(listener.fd, select.EPOLLIN)
         self.callers = Callers()
         self.queue = Queue(self.epoll, listener)
-        self.names = {abi.NUMBERS[name]: name for name in NOTIFIED}
+        self.names = {abi.NUMBERS[name]: name for name in table.NOTIFIED}
         self.seen: list[dict[str, Any]] = []
+        self.vanished = 0
         self.longest = 0.0
 
     def loop(self, child: int) -> int:
@@ -114,12 +118,17 @@ class Supervisor:
                 ended, found = os.waitpid(child, os.WNOHANG)
                 status = found if ended else None
             elif self.listener.hung_up():
+                self.end(self.queue.close())
                 return status
 
     def serve(self) -> None:
         """Takes one call and answers it."""
         call = self.listener.receive()
         if call is None:
+            return
+        if self.names[call.number].startswith("exec"):
+            self.callers.forget(self.callers.find(call.tid).pid)
+            self.listener.answer(call.id, flags=CONTINUE)
             return
         if self.spec["wall"] == "check":
             self.check(call)
@@ -156,12 +165,15 @@ class Supervisor:
     def allows(self, wanted: arguments.Wanted) -> bool:
         """Whether the list lets it through."""
         refused = wanted.port in self.spec.get("deny_ports", ()) or wanted.place in self.spec.get("deny_places", ())
-        return not (wanted.kind and refused)
+        return not (wanted.kind == "connect" and refused)
 
     def check(self, call: Notification) -> None:
         """What a supervisor does that only looks: the port is read, and the kernel reads it again."""
         caller = self.callers.find(call.tid)
         name = self.names[call.number]
+        if name in ("bind", "listen"):
+            self.listener.answer(call.id, flags=CONTINUE)
+            return
         at = call.args[4] if name == "sendto" else call.args[1]
         if name in ("sendmsg", "sendmmsg"):
             at = int.from_bytes(caller.read(at, 8), "little")
@@ -174,7 +186,7 @@ class Supervisor:
         for id, waiting, done in ended:
             if done is None:
                 waiting.wanted.close()
-                self.seen.append({"call": "vanished"})
+                self.vanished += 1
             else:
                 self.finish(id, waiting.wanted, done)
 
@@ -184,31 +196,10 @@ class Supervisor:
         self.listener.answer(id, done.value, done.error)
 
 
-class _Instruction(ctypes.Structure):
-    _fields_ = (("code", ctypes.c_uint16), ("jt", ctypes.c_uint8), ("jf", ctypes.c_uint8), ("k", ctypes.c_uint32))
-
-
-class _Program(ctypes.Structure):
-    _fields_ = (("length", ctypes.c_uint16), ("filter", ctypes.POINTER(_Instruction)))
-
-
-def _filter() -> list[tuple[int, int, int, int]]:
-    """The calls that are notified, and a sendto only where it has an address; all else is allowed."""
-    rows = [(0x20, 0, 0, 0)]
-    for name in NOTIFIED:
-        if name != "sendto":
-            rows += [(0x15, 0, 1, abi.NUMBERS[name]), (0x06, 0, 0, 0x7FC00000)]
-    rows += [(0x15, 0, 5, abi.NUMBERS["sendto"])]
-    rows += [(0x20, 0, 0, 48), (0x15, 0, 2, 0), (0x20, 0, 0, 52), (0x15, 1, 0, 0), (0x06, 0, 0, 0x7FC00000)]
-    return [*rows, (0x06, 0, 0, 0x7FFF0000)]
-
-
 def _install(killable: bool) -> int:
-    rows = [_Instruction(*row) for row in _filter()]
-    program = _Program(len(rows), (_Instruction * len(rows))(*rows))
-    abi.prctl(_NO_NEW_PRIVS, 1)
-    flags = _NEW_LISTENER | (_WAIT_KILLABLE_RECV if killable else 0)
-    return abi.syscall("seccomp", 1, flags, ctypes.addressof(program))
+    abi.no_new_privs()
+    flags = abi.NEW_LISTENER | (abi.WAIT_KILLABLE if killable else 0)
+    return abi.install_filter(table.program(abi.MACHINE), flags)
 
 
 def _become(uid: int | None) -> None:
@@ -257,7 +248,7 @@ def main() -> None:
             sys.stderr.flush()
             os._exit(status)
     number = int.from_bytes(os.read(report_read, 4), "little", signed=True)
-    seen: list[dict[str, Any]] = []
+    report_of: dict[str, Any] = {"seen": [], "vanished": 0, "longest": 0.0}
     if number < 0:
         os.write(go_write, b"x")
         status = os.waitpid(child, 0)[1]
@@ -267,15 +258,15 @@ def main() -> None:
         os.close(pidfd)
         os.write(go_write, b"x")
         status = supervisor.loop(child)
-        seen = supervisor.seen
+        for name in report_of:
+            report_of[name] = getattr(supervisor, name)
         supervisor.callers.close()
-        seen.append({"call": "end", "longest": supervisor.longest, "waiting": len(supervisor.queue)})
         os.close(supervisor.listener.fd)
         supervisor.epoll.close()
     for fd in (report_read, report, go, go_write):
         os.close(fd)
-    left = len(os.listdir("/proc/self/fd")) - before
-    sys.stdout.write("\nREPORT " + json.dumps({"status": status, "seen": seen, "left": left}) + "\n")
+    report_of.update(status=status, left=len(os.listdir("/proc/self/fd")) - before)
+    sys.stdout.write("\nREPORT " + json.dumps(report_of) + "\n")
 
 
 if __name__ == "__main__":

@@ -25,6 +25,15 @@ def connect(host: str, ip: str, port: int, verdict: str = "log", proto: str = "t
     return line("connect", verdict, dst={key: value for key, value in dst.items() if value != ""}, **keys)
 
 
+def native(severity: str, verdict: str = "log", **keys: object) -> Record:
+    """A connection that no witness announced."""
+    findings = [{"id": "native", "severity": severity, "why": "nobody announced it"}]
+    return line(
+        "connect", verdict, event="connect", layers=["kernel"], findings=findings,
+        dst={"ip": "192.0.2.7", "port": 443, "proto": "tcp"}, **keys,
+    )  # fmt: skip
+
+
 def unix(path: str, verdict: str = "log", **keys: object) -> Record:
     return line("connect", verdict, dst={"path": path, "proto": "unix"}, **keys)
 

@@ -13,7 +13,7 @@ from netguard.views.event import event_lines
 from netguard.views.table import DIM, RED
 from netguard.views.text import BLANK, columns_of
 from netguard.views.value import text_of
-from tests.views.runs import HOSTILE, WRONG, Record, connect, dns, hostile_record, hostile_text, line, started
+from tests.views.runs import HOSTILE, WRONG, Record, connect, dns, hostile_record, hostile_text, line, native, started
 
 PROC = {
     "pid": 4242, "tid": 4243, "ppid": 4240, "uid": 1000, "user": "ci", "exe": "/usr/bin/python3.12",
@@ -104,6 +104,13 @@ def test_a_denial_in_full() -> None:
 )
 def test_headline_says_verdict_kind_and_subject(record: Record, headline: str) -> None:
     assert event_lines(record, [], 80, colour=False)[:2] == [headline, ""]
+
+
+def test_native_act_says_who_saw_it_and_what_was_found() -> None:
+    shown = event_lines(native("info", why="rule matched"), [], 80, colour=False)
+    assert shown[0] == "logged  connect  192.0.2.7:443"
+    assert "findings   info native: nobody announced it" in shown
+    assert "seen by    kernel, event connect" in shown
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import random
 import pytest
 
 from netguard.views.lines import event_line
-from tests.views.runs import AUDIT_RUN, DRY_RUN, KINDS, WRONG, Record, code, connect, dns, hostile_record
+from tests.views.runs import AUDIT_RUN, DRY_RUN, KINDS, WRONG, Record, code, connect, dns, hostile_record, native
 
 STAMP = {"ts": "2026-11-22T10:00:00.123456Z"}
 
@@ -23,6 +23,11 @@ LINES: list[tuple[Record, str]] = [
     ),
     (connect("", "192.0.2.1", 53, would="deny", proto="udp"), "would deny connect 192.0.2.1:53/udp (rule audit)"),
     (dns("a.test", "deny", rule="default deny"), "denied dns a.test (rule default deny)"),
+    (native("info"), "logged connect 192.0.2.7:443 (rule audit)"),
+    (native("medium"), "logged connect 192.0.2.7:443 (rule audit) — found native (medium)"),
+    (native("medium", "deny", why="no"), "denied connect 192.0.2.7:443 (rule audit) — no; found native (medium)"),
+    ({"kind": "coverage", "event": "run", "run": "01", "hooks": "on", "wall": "on", "tier": "A", "landlock": "ABI 7"},
+     "run 01: hooks on; wall on; tier A; landlock ABI 7"),
     ({"kind": "tamper", "why": "the trail is shorter"}, "TAMPER: the trail is shorter"),
     ({"kind": "alert", "findings": [{"id": "x"}]}, "ALERT: x"),
     ({"kind": "count", "counts": {"own": 1100, "pypi": 3}}, "allowed 1,103 acts in silence: 1,100 by own, 3 by pypi"),

@@ -11,7 +11,7 @@ from netguard.views import picture
 from netguard.views.picture import Picture, command_text
 from netguard.views.snapshot import Snapshot
 from tests.support.guard import run_guarded
-from tests.views.runs import AUDIT_RUN, DRY_RUN, KINDS, WRONG, Record, connect, dns, hostile_record, started
+from tests.views.runs import AUDIT_RUN, DRY_RUN, KINDS, WRONG, Record, connect, dns, hostile_record, native, started
 
 NOW = 1_800_000_000
 
@@ -175,10 +175,28 @@ def test_alarms_and_findings_are_told_the_newest_first() -> None:
     unnamed = dns("z.example", findings=[{}])
     shown = of([*DRY_RUN, found, bare, unnamed])
     assert shown.findings[:3] == (
-        "FOUND something: dns z.example", "FOUND: dns y.example", "FOUND dns-tunnel (high): dns x.example",
+        "FOUND something: dns z.example", "FOUND something: dns y.example", "FOUND dns-tunnel (high): dns x.example",
     )  # fmt: skip
     assert shown.findings[4] == "TAMPER: trail.jsonl is 12 bytes longer than netguard made it"
     assert shown.findings_more == 0
+
+
+def test_remark_is_no_alarm_and_a_finding_is() -> None:
+    shown = of([native("info"), native("medium")])
+    assert shown.findings == ("FOUND native (medium): connect 192.0.2.7:443",)
+    assert [event.bad for event in shown.events] == [True, False]
+    assert [event.text() for event in shown.events] == [
+        "logged connect 192.0.2.7:443 audit  native (medium)", "logged connect 192.0.2.7:443 audit",
+    ]  # fmt: skip
+
+
+def test_what_a_guest_does_buries_no_alarm() -> None:
+    flood = [native("medium")] * (3 * picture.FINDINGS)
+    shown = of([{"kind": "tamper", "why": "first"}, *flood, {"kind": "tamper", "why": "last"}])
+    assert (shown.findings[0], shown.findings[-1]) == ("TAMPER: last", "TAMPER: first")
+    assert len(shown.findings) + shown.findings_more == len(flood) + 2
+    many = [{"kind": "tamper", "why": str(number)} for number in range(picture.FINDINGS)]
+    assert len([text for text in of([*many, *flood[:9]]).findings if text.startswith("TAMPER")]) >= picture.FINDINGS - 1
 
 
 def test_findings_are_bounded() -> None:

@@ -26,6 +26,7 @@ from tests.views.runs import (
     hostile_text,
     line,
     listen,
+    native,
     started,
     unix,
 )
@@ -307,3 +308,13 @@ def test_hostile_names_add_no_rule(tmp_path: Path, seed: int) -> None:
         assert verdict(policy, record) == "deny"
     kinds = {kind for rule in policy.rules if rule.verdict != "deny" for kind in rule.kinds}
     assert kinds <= {"dns", "connect", "http", "listen", "exec"}
+
+
+def test_native_act_is_granted_as_any_other(tmp_path: Path) -> None:
+    """What a program that is no Python looked up is an address of nobody's to the run."""
+    path = tmp_path / "r.yaml"
+    path.write_text(suggest([native("info"), native("medium")]))
+    policy = load_policy([path])
+    for asked in (False, True):
+        request = Request("connect", address=(4, 0xC0000207), port=443, proto="tcp", native=asked)
+        assert decide(policy, request).verdict == "allow"

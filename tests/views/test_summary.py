@@ -8,10 +8,11 @@ import tracemalloc
 import pytest
 
 from netguard.core.acts import UNREAD
-from netguard.views.summary import ADDRESSES, LOOKUPS, ROOM, ROWS, Tally
+from netguard.views.group import ADDRESSES
+from netguard.views.summary import LOOKUPS, ROOM, ROWS, Tally
 from netguard.views.table import WIDE, Table, bar
 from netguard.views.text import columns_of
-from tests.views.runs import AUDIT_RUN, DRY_RUN, Record, code, connect, dns, hostile_record, line, started
+from tests.views.runs import AUDIT_RUN, DRY_RUN, Record, code, connect, dns, hostile_record, line, native, started
 
 TRAIL = "/home/ci/.local/state/netguard/01JD/trail.jsonl"
 
@@ -207,6 +208,33 @@ def test_native_code_is_named_by_what_is_known_of_it() -> None:
         ]
     ).render(80, False)
     assert all(word in text for word in ("/usr/lib/libc.so.6", " system ", "ctypes.dlsym", "gc.get_objects"))
+
+
+def test_found_is_told_with_its_row_and_a_remark_is_not() -> None:
+    quiet = tally([native("info")] * 3).render(100, False)
+    assert "found" not in quiet
+    assert "192.0.2.7:443 " in quiet
+    told = tally([native("info"), native("medium"), native("medium")]).render(100, False)
+    assert "192.0.2.7:443 found native " in told
+    assert "\nnetguard: found native (medium) in 2 acts\n" in told
+    for number in range(30):
+        record = native("medium")
+        record["findings"][0]["id"] = f"\x1b[2J{number}"
+        assert "\x1b" not in tally([record] * 2).render(100, False)
+    many = tally([{**native("medium"), "findings": [{"id": str(number)}]} for number in range(100)])
+    assert len(many.found) < 20
+    assert sum(many.found.values()) == 100
+
+
+@pytest.mark.parametrize(
+    ("wall", "seen"),
+    [("on", "so seen by the wall alone"), ("partly: why", "so not seen"), ("off: why", "so not seen")],
+)
+def test_program_without_the_guard_is_seen_by_a_wall(wall: str, seen: str) -> None:
+    first = {"kind": "coverage", "event": "run", "hooks": "off: not Python", "wall": wall}
+    text = tally([first, started("curl", shim="off: not Python")]).render(80, False)
+    assert f"started without the guard, {seen}: 1 not Python\n" in text
+    assert tally([first]).blind is (wall != "on")
 
 
 def test_programs_without_the_guard_are_counted_by_why() -> None:

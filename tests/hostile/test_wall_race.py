@@ -1,0 +1,112 @@
+"""A guest that changes what a call means while it is looked at: what was decided is what happens."""
+
+from __future__ import annotations
+
+import socket
+from typing import NamedTuple
+
+import pytest
+
+from tests.support.walled import run
+
+pytestmark = [pytest.mark.kernel, pytest.mark.hostile]
+
+#: What is flipped lies in memory that another process shares, so that no interpreter's lock stands between the two.
+SHARED = """
+import mmap, signal, threading, time
+shared = mmap.mmap(-1, 4096); base = ctypes.addressof(ctypes.c_char.from_buffer(shared))
+shared[0:16] = inet(good)
+"""
+
+FLIPPED = (
+    SHARED
+    + """
+flipper = os.fork()
+if not flipper:
+    one, other = struct.pack(">H", good), struct.pack(">H", evil)
+    while True:
+        shared[2:4] = other; shared[2:4] = one
+
+segment = struct.pack("<QQ", base + 200, 1); shared[300:316] = segment
+header = struct.pack("<QI4xQQQQi4x", base, 16, base + 300, 1, 0, 0, 0); shared[400:456] = header
+many = header + bytes(8); shared[500:564] = many
+sender = socket.socket(type=socket.SOCK_DGRAM)
+
+def connect():
+    libc.connect(sender.fileno(), ctypes.c_void_p(base), 16)
+    return libc.send(sender.fileno(), b"x", 1, 0)
+
+acts = {
+    "sendto": lambda: libc.sendto(sender.fileno(), ctypes.c_void_p(base + 200), 1, 0, ctypes.c_void_p(base), 16),
+    "sendmsg": lambda: libc.sendmsg(sender.fileno(), ctypes.c_void_p(base + 400), 0),
+    "sendmmsg": lambda: libc.sendmmsg(sender.fileno(), ctypes.c_void_p(base + 500), 1, 0),
+    "connect": connect,
+}
+end = time.monotonic() + seconds; sent = 0
+while time.monotonic() < end:
+    sent += acts[act]() == 1
+os.kill(flipper, signal.SIGKILL); os.waitpid(flipper, 0)
+say(sent=sent)
+"""
+)
+
+SWAPPED = (
+    SHARED
+    + """
+# One descriptor number, two sockets: a TCP one whose address is not looked at, and a datagram one whose address is.
+stream, datagram = socket.socketpair()[0], socket.socket(type=socket.SOCK_DGRAM)
+number = os.dup(stream.fileno()); stop = []
+def swap():
+    while not stop:
+        os.dup2(datagram.fileno(), number); os.dup2(stream.fileno(), number)
+threading.Thread(target=swap).start()
+target = inet(evil)
+end = time.monotonic() + seconds
+while time.monotonic() < end:
+    libc.sendto(number, b"x", 1, 0x40, target, 16)
+stop.append(1)
+"""
+)
+
+
+class Arrived(NamedTuple):
+    """How many datagrams came to the port that is allowed, and to the one that is not."""
+
+    good: int
+    evil: int
+
+
+def drain(inbox: socket.socket) -> int:
+    inbox.setblocking(False)
+    count = 0
+    try:
+        while inbox.recv(9):
+            count += 1
+    except BlockingIOError:
+        return count
+    return count
+
+
+def race(guest: str, act: str = "", *, wall: str = "on", seconds: float = 1.5) -> Arrived:
+    with socket.socket(type=socket.SOCK_DGRAM) as good, socket.socket(type=socket.SOCK_DGRAM) as evil:
+        ports = []
+        for inbox in (good, evil):
+            inbox.bind(("127.0.0.1", 0))
+            ports.append(inbox.getsockname()[1])
+        given = {"good": ports[0], "evil": ports[1], "act": act, "seconds": seconds}
+        done = run(guest, wall=wall, deny_ports=[ports[1]], given=given)
+        assert done.status == 0, done.text
+        return Arrived(drain(good), drain(evil))
+
+
+@pytest.mark.parametrize("act", ["sendto", "sendmsg", "sendmmsg", "connect"])
+def test_address_that_flips_reaches_only_what_was_granted(act: str) -> None:
+    assert race(FLIPPED, act, wall="check").evil, "a check alone lets it through: the race is real"
+    held = race(FLIPPED, act)
+    assert not held.evil
+    assert held.good
+
+
+def test_descriptor_that_is_swapped_is_the_one_that_was_looked_at() -> None:
+    assert race(SWAPPED, wall="off").evil
+    assert not race(SWAPPED).evil
