@@ -17,8 +17,8 @@ from tests.transparency import bounded
 #: Rules that let everything happen and put everything on record.
 LOG_ALL = "version: 1\ndefault: log\n"
 
-#: How a command is run: not at all guarded, under a supervisor behind the wall or without it, or with the guard in it by
-#: its environment alone.
+#: How a command is run: not at all guarded, under a supervisor behind the wall or without it, or with the guard in it
+#: by its environment alone.
 BARE, RUN, NO_WALL, INJECTED = "bare", "run", "run without the wall", "injected"
 GUARDED = (RUN, NO_WALL, INJECTED)
 
