@@ -52,8 +52,8 @@ class Wanted:
     """
 
     __slots__ = (
-        "address", "backlog", "call", "counts", "domain", "flags", "foreign", "kind", "messages", "pin", "place", "port",
-        "proto", "sock", "type", "umask", "where",
+        "address", "backlog", "call", "counts", "domain", "flags", "foreign", "kind", "messages", "pin", "place",
+        "port", "proto", "sock", "type", "umask", "where",
     )  # fmt: skip
 
     def __init__(self, call: str, sock: int) -> None:
