@@ -76,9 +76,13 @@ class Wanted:
 
     def identify(self) -> None:
         """Learns what the socket is. Raises OSError: ENOTSOCK, EBADF."""
-        sock = _socket.socket(fileno=self.sock)
+        sock = _socket.socket(proto=0, fileno=self.sock)  # it asks for family and type; nobody asks for its protocol
         self.domain, self.type = sock.family, sock.type
         sock.detach()
+
+    def held(self) -> int:
+        """How many descriptors of ours it holds."""
+        return 2 + sum([len(message.held) for message in self.messages])
 
     def close(self) -> None:
         """Lets go of everything that was copied for it. To close the last copy of a socket may take long."""
@@ -165,6 +169,8 @@ def _read_listen(wanted: Wanted, args: tuple[int, ...], caller: Caller) -> None:
             address = abi.own_address(wanted.sock)
             _inspect(wanted, "listen", sockaddr.internet(wanted.domain, address, unspec=False))
             wanted.port = 0  # the one it shows may be an earlier one's
+            if not wanted.kind:
+                _refuse()
     elif wanted.domain == sockaddr.UNIX:
         _check_equal(caller)
 

@@ -9,8 +9,9 @@ import os
 #: Open connections: each is a thread of the guest's. Past it new ones wait, which is a denial when they time out.
 MAX_PEERS = 8_192
 
-#: Descriptors that the supervisor needs besides those of its peers.
-SPARE_FDS = 64
+#: Descriptors that the supervisor needs besides those of its peers: of the threads whose calls it looks into, of calls
+#: that wait, of notes.
+SPARE_FDS = 4_096
 
 
 def new_address() -> str:

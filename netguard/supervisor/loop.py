@@ -111,6 +111,8 @@ class Loop:
         if self.wall:
             self._outlast(self.wall, inbox, keep)
         self._drain()
+        if self.wall:
+            self.wall.close()
         self.desk.tick(time.monotonic())
         return self.end
 

@@ -28,7 +28,7 @@ from netguard.core.process import Process
 from netguard.core.question import BOTH, KERNEL, Malformed, Question, parse
 from netguard.core.request import NO_CODE
 from netguard.errors import TrailError
-from netguard.seccomp import act, arguments, kill
+from netguard.seccomp import act, arguments, kill, unheard
 from netguard.seccomp.abi import NUMBERS
 from netguard.seccomp.callers import Callers
 from netguard.seccomp.notify import CONTINUE
@@ -131,6 +131,12 @@ class Wall:
             self.taken.append(call)
             call = self.listener.receive() if len(self.taken) < MAX_TAKEN else None
 
+    def close(self) -> None:
+        """The run is over: nobody is answered any more."""
+        for id, _, _ in self.queue.close():
+            self.waiting.pop(id).wanted.close()
+        self.callers.close()
+
     # One call
 
     def handle(self, call: Notification) -> None:
@@ -143,6 +149,7 @@ class Wall:
                 return
             caller = self.callers.find(call.tid)
             if name in PASSED:
+                self.callers.forget(caller.pid)
                 self.listener.answer(call.id, flags=CONTINUE)
                 return
             wanted = arguments.read(name, call.args, caller)
@@ -267,7 +274,8 @@ class Wall:
             if not done.error and (wanted.call == "listen" or (wanted.call == "bind" and wanted.type == SOCK_DGRAM)):
                 self.loop.desk.grants.forget()
                 self.loop.world.listening.show(call.caller.pid, call.fd)
-            self.listener.answer(call.id, done.value, done.error)
+            if not self.listener.answer(call.id, done.value, done.error):
+                unheard.keep(call.caller.tid, wanted, done)
             if done.error == ERESTARTSYS and wanted.kind and len(self.again) < MAX_KNOWN:
                 self.again[call.caller.tid] = wanted.call, wanted.address, call.seq
             elif call.seq and done.error not in PENDING:
