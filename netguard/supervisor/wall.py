@@ -171,6 +171,9 @@ class Wall:
             self.perform(call)
         elif wanted.call == "connect" and wanted.address.startswith(self.address):
             self.connect_channel(call)
+        elif wanted.foreign:
+            self.listener.answer(call.id, error=errno.EACCES)
+            wanted.close()
         else:
             self.decide(call)
 
