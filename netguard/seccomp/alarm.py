@@ -8,6 +8,7 @@ time, it costs a look at the clock; while nothing happens it is not armed.
 
 from __future__ import annotations
 
+import atexit
 import time
 
 from netguard.seccomp import abi
@@ -37,6 +38,8 @@ def arm() -> None:
     if _timer < 0:
         signal.signal(SIGNAL, _nothing)
         _timer = abi.make_timer(SIGNAL)
+        # Python takes its handlers away while it ends. From then on the signal would end us, and be our status.
+        atexit.register(abi.set_timer, _timer, 0)
     abi.set_timer(_timer, PERIOD)
     _until = now + PERIOD
 
