@@ -6,7 +6,7 @@
     lookup   function name service n n n n CODE                   may this name be looked up, and what is it?
     hostile  kind event why CODE                                  an argument that could not be read
     note     kind event proto host port path program CODE         what thread `number` calls next; has no answer
-    why                                                           why was this thread's last call denied?
+    why      kind proto host port                                 why was this thread's call to there denied?
     listening fd                                                  this descriptor listens now
     result   seq errno milliseconds                               how a recorded act ended; has no answer
 
@@ -25,7 +25,7 @@ SHAPES: dict[str, tuple[int, int, bool, int]] = {
     "hello": (2, 6, True, 0),
     "ask": (2, 15, True, 9),
     "note": (2, 15, False, 9),
-    "why": (2, 2, False, 0),
+    "why": (2, 6, False, 0),
     "lookup": (2, 15, False, 9),
     "hostile": (2, 11, False, 5),
     "listening": (2, 3, False, 0),

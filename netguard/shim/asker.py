@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 #: The events that opening a line, or writing one, raises. A rule may name them; asking about them would have no end.
 OPENING = frozenset(("socket.__new__", "fcntl.fcntl", "time.sleep"))
 
+#: How many signals in a row may interrupt one wait for the supervisor; past it the act is denied.
+INTERRUPTIONS = 1_000
+
 
 class Lost(Exception):
     """The supervisor cannot be asked."""

@@ -21,7 +21,7 @@ from posix import getpid, register_at_fork, urandom
 
 from ..core.seal import SIZE, keyed, seal
 from ..core.wire import MAX_ANSWER, VERSION, pack, unpack
-from .asker import Lost, reach_out
+from .asker import INTERRUPTIONS, Lost, reach_out
 from .high import lift
 
 #: Seconds until a question counts as lost. A look-up through a dead resolver takes half a minute; a rule's delay is at
@@ -39,9 +39,6 @@ _PEERCRED = getattr(_socket, "SO_PEERCRED", 0)
 
 #: SO_COOKIE of <asm-generic/socket.h>: a number that no other socket has or will have. 0: the platform has none.
 _COOKIE, _COOKIE_SIZE = (57, 8) if sys.platform == "linux" else (0, 0)
-
-#: How many signals in a row may interrupt one wait in the supervisor's queue; past it the act is denied.
-INTERRUPTIONS = 1_000
 
 #: Guests may reset SIGPIPE to its default; a lost supervisor must deny, not kill.
 _NOSIGNAL = getattr(_socket, "MSG_NOSIGNAL", 0)

@@ -12,7 +12,7 @@ from time import monotonic
 
 from ..denied import EACCES, Denied, denied
 from . import credentials, origin
-from .arguments import READERS, Hostile
+from .arguments import READERS, Hostile, endpoint
 from .asker import OPENING, Lost, is_ours
 from .environment import Environment
 from .table import RUNNING, SELF_TEST
@@ -109,23 +109,21 @@ class Witness:
     def announce(self, kind: str, event: str, act: Act) -> None:
         """Tells which code is about to do this. It gives no right, so nobody waits for an answer and it may be lost."""
         proto, host, port, path, program, _ = act
-        lines = self.channel.lines
-        lines.seq, lines.announced = "0", (kind, act)
+        self.channel.lines.seq = "0"
         self.channel.note((kind, event, proto, host, port, path, program, *origin.here(4)))
-        if proto == "udp":
+        if proto == "udp" and kind == "connect":
             self.remember(kind, host, port, path)
 
-    def explain(self, number: int | None) -> None:
+    def explain(self, number: int | None, kind: str, sock: object, address: object) -> None:
         """Raises the denial that an EACCES of the wall's stands for; returns where it was one of the kernel's own."""
-        announced = getattr(self.channel.lines, "announced", None)
-        if not self.walled or number != EACCES or announced is None:
+        if not self.walled or number != EACCES:
             return
         try:
-            answer = self.channel.ask("why", ())
-        except (Lost, ValueError):
+            act = endpoint(kind, (sock, address))
+            answer = self.channel.ask("why", (kind, *act[:3])) if act is not None else ["allow"]
+        except (OSError, Hostile, Lost, ValueError):
             return
-        if answer[0] == "deny":
-            kind, act = announced
+        if answer[0] == "deny" and act is not None:
             raise denied(kind, destination(act), answer[2], answer[3]) from None
 
     def remember(self, kind: str, host: str, port: str, path: str) -> None:

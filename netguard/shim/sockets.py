@@ -19,7 +19,7 @@ from time import perf_counter
 
 from . import exact
 from .arguments import ANY, EBADF, INTERNET, canonical
-from .asker import Lost
+from .asker import INTERRUPTIONS, Lost
 from .hook import Witness
 from .names import INET6, Lookups
 
@@ -32,6 +32,7 @@ _fileno = _socket.socket.fileno
 INET = _socket.AF_INET
 _kind = _socket.socket.type.__get__
 _getsockname = _socket.socket.getsockname
+_getpeername = _socket.socket.getpeername
 _DGRAM = _socket.SOCK_DGRAM
 _timeout = _socket.timeout
 
@@ -81,13 +82,18 @@ def wrap_connect(name: str, addresses: Addresses, witness: Witness) -> Callable[
         start = perf_counter()
         number = 0
         try:
-            found = original(self, addresses.exact(_family(self), address))
+            address = addresses.exact(_family(self), address)
+            found = original(self, address)
+            for _ in range(INTERRUPTIONS if witness.walled and not found else 0):
+                if is_connected(self):
+                    break
+                found = original(self, address)
             number = found or 0
-            witness.explain(number)
+            witness.explain(number, "connect", self, address)
             return found
         except OSError as error:
             number = error.errno or (ETIMEDOUT if type(error) is _timeout else 0)
-            witness.explain(number)
+            witness.explain(number, "connect", self, address)
             raise
         finally:
             # Only what is on record has an outcome to add; a silent grant stays silent.
@@ -98,17 +104,31 @@ def wrap_connect(name: str, addresses: Addresses, witness: Witness) -> Callable[
     return connect
 
 
+def is_connected(sock: _socket.socket) -> bool:
+    """Whether a connect that is said to have gone well was made at all.
+
+    A signal may interrupt the call before the wall has taken it. C takes that for a connection which is under way, and
+    then, since nothing is wrong with the socket, for made. One that was made and is over by now has a port of its own.
+    """
+    try:
+        _getpeername(sock)
+    except OSError:
+        return _family(sock) in INTERNET and bool(_getsockname(sock)[1] != 0)
+    return True
+
+
 def wrap_bind(addresses: Addresses, witness: Witness) -> Callable[..., object]:
     """Returns `bind`; a bound datagram socket receives at once, so it is shown to the supervisor as the run's own."""
     original: Callable[..., None] = _socket.socket.bind
 
     def bind(self: _socket.socket, address: object, /) -> None:
         try:
-            original(self, addresses.exact(_family(self), address))
+            address = addresses.exact(_family(self), address)
+            original(self, address)
             if _kind(self) & 0xF == _DGRAM:
                 show(witness, self)
         except OSError as error:
-            witness.explain(error.errno)
+            witness.explain(error.errno, "listen", self, address)
             raise
         finally:
             del self, address
@@ -128,7 +148,7 @@ def wrap_listen(witness: Witness) -> Callable[..., object]:
             original(self, *backlog)
             show(witness, self)
         except OSError as error:
-            witness.explain(error.errno)
+            witness.explain(error.errno, "listen", self, (ANY.get(_family(self)), 0))
             raise
         finally:
             del self
@@ -151,15 +171,17 @@ def wrap_sendto(addresses: Addresses, witness: Witness) -> Callable[..., object]
     original: Callable[..., object] = _socket.socket.sendto
 
     def sendto(self: _socket.socket, *args: object) -> object:
+        address: object = None
         try:
             if len(args) < 2:
                 return original(self, *args)
-            return original(self, *args[:-1], addresses.exact(_family(self), args[-1]))
+            address = addresses.exact(_family(self), args[-1])
+            return original(self, *args[:-1], address)
         except OSError as error:
-            witness.explain(error.errno)
+            witness.explain(error.errno, "connect", self, address)
             raise
         finally:
-            del self, args
+            del self, args, address
 
     return sendto
 
@@ -169,15 +191,17 @@ def wrap_sendmsg(addresses: Addresses, witness: Witness) -> Callable[..., object
     original: Callable[..., object] = _socket.socket.sendmsg
 
     def sendmsg(self: _socket.socket, *args: object) -> object:
+        address: object = None
         try:
             if len(args) < 4 or args[3] is None:
                 return original(self, *args)
-            return original(self, *args[:3], addresses.exact(_family(self), args[3]), *args[4:])
+            address = addresses.exact(_family(self), args[3])
+            return original(self, *args[:3], address, *args[4:])
         except OSError as error:
-            witness.explain(error.errno)
+            witness.explain(error.errno, "connect", self, address)
             raise
         finally:
-            del self, args
+            del self, args, address
 
     return sendmsg
 

@@ -285,7 +285,7 @@ class Loop:
                 self.world.listening.show(process.pid, to_int(question.fields[0]))
                 return [Reply(peer, question.number, ALLOW)]
             case "why":
-                why = self.wall.refused.pop(peer.tid, ()) if self.wall else ()
+                why = self.wall.why(peer.tid, question.fields) if self.wall else ()
                 return [Reply(peer, question.number, DENY if why else ALLOW, *why)]
             case _:
                 raise Malformed("opened twice")

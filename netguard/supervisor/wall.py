@@ -87,7 +87,7 @@ class Wall:
         self.waiting: dict[int, Call] = {}
         self.calls = {NUMBERS[name]: name for name in (*NOTIFIED, *SIGNALS)}
         self.udp: dict[tuple[Process, bytes], float] = {}
-        self.refused: dict[int, tuple[str, ...]] = {}
+        self.refused: dict[tuple[int, bytes], tuple[str, ...]] = {}
         self.again: dict[int, tuple[str, bytes, int]] = {}  # acts of threads that a signal has interrupted
         self.over = False  # whether no process is left
 
@@ -187,8 +187,9 @@ class Wall:
             return
         if desk.owed and not desk.paid([Reply(call, "", DENY)]):
             return
-        facts = self.facts_of(wanted, caller, now)
-        commands = self.loop.session.ask(call, process, asked(wanted, note), facts, now)
+        question = asked(wanted, note)
+        facts = self.loop.world.heard(question, self.facts_of(wanted, caller, now))
+        commands = self.loop.session.ask(call, process, question, facts, now)
         if self.loop.may_keep(facts, commands):
             desk.grants.keep(process, key, commands)
         desk.do(commands)
@@ -226,7 +227,7 @@ class Wall:
         if verdict != ALLOW and verdict != LOG:
             if len(self.refused) >= MAX_KNOWN:
                 self.refused.clear()
-            self.refused[call.caller.tid] = rest
+            self.refused[call.caller.tid, self.notes.about_of(call.wanted)] = rest
             self.listener.answer(call.id, error=errno.EACCES)
             call.wanted.close()
             return
@@ -236,11 +237,15 @@ class Wall:
             self.udp[self.process_of(call.caller), call.wanted.address] = time.monotonic() + UDP_MEMORY
         call.seq = seq
         if self.refused:
-            self.refused.pop(call.caller.tid, None)
+            self.refused.pop((call.caller.tid, self.notes.about_of(call.wanted)), None)
         if delayed and not self.listener.is_waiting(call.id):
             call.wanted.close()  # it was killed or interrupted meanwhile
         else:
             self.perform(call)
+
+    def why(self, tid: int, about: list[str]) -> tuple[str, ...]:
+        """The rule and the reason for which a call of this thread's to there was denied; () if none was."""
+        return self.refused.get((tid, " ".join(about).encode("utf-8", "replace")), ())
 
     def perform(self, call: Call) -> None:
         """Does for the guest what it wants, on its own socket. Nothing in here waits."""

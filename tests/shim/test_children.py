@@ -84,7 +84,7 @@ def started(tmp_path: Path, python: Interpreter, port: int, rows: list[tuple[str
 
     rules = f'version: 1\ndefault: log\nrules: [{{deny: connect, to: "127.0.0.1:{port}"}}]\n'
     command = words(tmp_path / "held", python, port, rows)
-    run = run_guarded(["--", *command], rules=rules, options=["--quiet"], cwd=tmp_path, timeout=100)
+    run = run_guarded(["--", *command], rules=rules, options=["--quiet"], cwd=tmp_path, timeout=100, wall="off")
     found = read(tmp_path / "held" / "results")
     assert found.outcomes() == dict.fromkeys(tags, "Denied"), run.stderr
     assert {outcome for _, outcome in found.traps} <= {"Denied"}, found.traps

@@ -64,6 +64,7 @@ def run_guarded(
     cwd: str | os.PathLike[str] | None = None,
     stdin: str | None = None,
     timeout: float = 30,
+    wall: str = "auto",
 ) -> Result:
     """Run `netguard run OPTIONS ARGS`.
 
@@ -74,10 +75,11 @@ def run_guarded(
     within:  the namespace to run in, supervisor and guest alike.
     env:     changes to the environment; None as a value takes a name away.
     timeout: seconds; past them the whole run is killed and subprocess.TimeoutExpired raised. Nothing may hang.
+    wall:    "off" where the witness alone is the subject.
     """
     with tempfile.TemporaryDirectory(prefix="netguard-test-") as folder:
         log = os.path.join(folder, "trail.jsonl")
-        command = [python, "-m", "netguard", "run", "--log", log]
+        command = [python, "-m", "netguard", "run", "--log", log, "--wall", wall]
         if rules is not None:
             command += ["--rules", os.path.join(folder, "rules.yaml")]
             with open(command[-1], "w", encoding="utf-8") as file:
