@@ -135,9 +135,9 @@ def guarded(args: Namespace) -> tuple[Change, int]:
     from netguard.core.session import Session
     from netguard.policy.load import load_policy
     from netguard.record.names import secrets_of
-    from netguard.supervisor import guest, signals, target
+    from netguard.supervisor import guest, signals
     from netguard.supervisor.after import After
-    from netguard.supervisor.listener import new_address
+    from netguard.supervisor.listener import broker, new_address
     from netguard.supervisor.loop import Loop
     from netguard.supervisor.outlet import Outlet
     from netguard.supervisor.processes import user_name
@@ -153,10 +153,7 @@ def guarded(args: Namespace) -> tuple[Change, int]:
     leave_folder()
     mask = signals.hold()  # first of all: what comes while netguard starts is for the guest
     tags = tags_of(args)
-    refuse_fds(args)
-    wanted = target.parse(args.guest, os.environ)
-    wanted.fds = tuple([fd for fd in wanted.fds if fd not in own_fds(args)])
-    refuse_blind(wanted)
+    wanted = what_to_run(args)
     policy = load_policy(args.rules or [DEFAULT_RULES], default=args.default)
     run = name_of(args.run)
     redactor = Redactor(secrets_of(os.environ))
@@ -168,8 +165,9 @@ def guarded(args: Namespace) -> tuple[Change, int]:
     address, write = new_address(), writing(trail, screen)
     loop = Loop(session, Outlet(write, screen.say, screen.tick), address, run, os.environ.get("PATH", os.defpath))
     hide()
+    loop.broker = broker(loop.listener, address)
     after = After(earlier(), screen.tell, keep=args.keep_stragglers)
-    start = ready(wanted, environment(address, run), mask, tuple(args.keep_fd), args.wall)
+    start = ready(wanted, environment(address, run), mask, tuple(args.keep_fd), args.wall, inside=loop.broker > 0)
     try:
         write({**coverage(args, wanted, policy, tags), **start.said()})
     except BaseException:
@@ -184,6 +182,17 @@ def guarded(args: Namespace) -> tuple[Change, int]:
     if wanted.is_python and not loop.reported:
         raise unguarded(end)
     return end, guest.exit_status(end)
+
+
+def what_to_run(args: Namespace) -> Target:
+    """What is to run. Raises UsageError, StartError: of descriptors, and of a blind interpreter."""
+    from netguard.supervisor import target
+
+    refuse_fds(args)
+    wanted = target.parse(args.guest, os.environ)
+    wanted.fds = tuple([fd for fd in wanted.fds if fd not in own_fds(args)])
+    refuse_blind(wanted)
+    return wanted
 
 
 def writing(trail: Writer, screen: Screen) -> Callable[[dict[str, object]], int]:

@@ -34,7 +34,10 @@ class World:
 
     def look(self, question: Question, process: Process, now: float) -> Facts:
         """Returns the facts for one `ask`. Raises Malformed for a URL that cannot be read."""
-        facts = self._look(question, process, now)
+        return self.told(question, self._look(question, process, now))
+
+    def told(self, question: Question, facts: Facts) -> Facts:
+        """The facts of a question, with what the run around this one says to it."""
         if self.outer is None:
             return facts
         # NO_FACTS is everybody's.

@@ -76,6 +76,7 @@ class Loop:
         self.address = address
         self.listener = listen(address)
         self.listening = True
+        self.broker = 0  # who connects for our guest: the supervisor of a run around this one
         self.poll = select.epoll()
         self.poll.register(self.listener, select.EPOLLIN)
         self.poll.register(self.desk.resolver.fd, select.EPOLLIN)
@@ -171,7 +172,7 @@ class Loop:
         except OSError:  # out of descriptors: whoever waits is denied by its own time-out
             self._listen(False)
             return
-        peer = Peer(socket.socket(fileno=fd), self._forget)
+        peer = Peer(socket.socket(fileno=fd), self._forget, broker=self.broker)
         if peer.uid != os.geteuid() and os.geteuid() != 0:
             peer.sock.close()
             return
@@ -210,7 +211,7 @@ class Loop:
     def hear(self, peer: Peer) -> None:
         """Hears one frame of a peer."""
         try:
-            length = peer.sock.recv_into(self.room)
+            length = peer.receive(self.room)
         except BlockingIOError:
             return
         except OSError:
@@ -308,6 +309,8 @@ class Loop:
             raise Malformed("another version")
         if run != self.run:
             raise Malformed("another run")
+        if peer.pid in (0, self.broker):
+            raise Malformed("a process that does not speak for itself")
         if key:
             peer.key = keyed(derive(self.master, key[:MAX_NUMBER]))
         peer.process = look(peer.pid, peer.tid or to_int(tid), peer.uid)

@@ -65,6 +65,9 @@ PASSED = ("execve", "execveat")
 #: Behind the channel's name: the socket that the thread wants is for notes.
 NOTES = b".notes"
 
+#: Errors that say that we are at our end, and nothing of the guest's call.
+OURS = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+
 #: Errors that say "not yet": how it ends is not known to us.
 PENDING = (errno.EINPROGRESS, errno.EALREADY, errno.EAGAIN)
 
@@ -147,6 +150,8 @@ class Wall:
                 return
             wanted = arguments.read(name, call.args, caller)
         except OSError as error:
+            if error.errno in OURS:
+                raise
             self.listener.answer(call.id, error=error.errno or errno.EPERM)
             return
         try:
@@ -187,8 +192,9 @@ class Wall:
             return
         if desk.owed and not desk.paid([Reply(call, "", DENY)]):
             return
-        facts = self.facts_of(wanted, caller, now)
-        commands = self.loop.session.ask(call, process, asked(wanted, note), facts, now)
+        question = asked(wanted, note)
+        facts = self.loop.world.told(question, self.facts_of(wanted, caller, now))
+        commands = self.loop.session.ask(call, process, question, facts, now)
         if self.loop.may_keep(facts, commands):
             desk.grants.keep(process, key, commands)
         desk.do(commands)
