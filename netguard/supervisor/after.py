@@ -14,7 +14,7 @@ from netguard.supervisor.stragglers import counted, descendants, end_all, is_alo
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal
-    from collections.abc import Callable, Set
+    from collections.abc import Callable
 else:
     import _signal as signal  # the same functions without the enums, which cost 4 ms at start-up
 
@@ -38,7 +38,7 @@ class After:
     tell:   says a line to the person at the terminal.
     """
 
-    def __init__(self, others: Set[int], tell: Callable[[str], None], *, keep: bool = False) -> None:
+    def __init__(self, others: frozenset[int], tell: Callable[[str], None], *, keep: bool = False) -> None:
         self.others = others
         self.tell = tell
         self.keep = keep

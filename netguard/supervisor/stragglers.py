@@ -15,7 +15,7 @@ from netguard.supervisor import guest
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal
-    from collections.abc import Iterator, Set
+    from collections.abc import Iterator
 else:
     import _signal as signal  # the same functions without the enums, which cost 4 ms at start-up
 
@@ -36,7 +36,7 @@ def earlier() -> frozenset[int]:
     return frozenset(descendants() if has_children() else ())
 
 
-def is_alone(others: Set[int] = frozenset()) -> bool:
+def is_alone(others: frozenset[int] = frozenset()) -> bool:
     """Whether no process is below this one, apart from `others`."""
     return not has_children() or not descendants(others)
 
@@ -50,7 +50,7 @@ def has_children() -> bool:
     return True
 
 
-def descendants(others: Set[int] = frozenset()) -> dict[int, int]:
+def descendants(others: frozenset[int] = frozenset()) -> dict[int, int]:
     """pid -> its parent's, of all processes below this one and not below one of `others`, the nearest first.
 
     One look at /proc: who comes later is not in it.
@@ -106,7 +106,7 @@ def name_of(pid: int) -> str:
     return "".join([letter if letter.isprintable() else "?" for letter in name])
 
 
-def end_all(others: Set[int] = frozenset()) -> tuple[int, int]:
+def end_all(others: frozenset[int] = frozenset()) -> tuple[int, int]:
     """Ends every process below this one, apart from `others`; returns how many there were, and how many are left."""
     until = time.monotonic() + ENDING
     guest.reap()
@@ -137,7 +137,7 @@ def end(pid: int, parent: int) -> None:
         os.close(held)
 
 
-def chase(others: Set[int]) -> None:
+def chase(others: frozenset[int]) -> None:
     """Ends our own children as fast as they are found. Their numbers stay theirs until we ask how they ended."""
     try:
         fd = os.open(f"/proc/self/task/{os.getpid()}/children", os.O_RDONLY)
@@ -154,7 +154,7 @@ def chase(others: Set[int]) -> None:
         os.close(fd)
 
 
-def end_children(pids: list[int], others: Set[int]) -> None:
+def end_children(pids: list[int], others: frozenset[int]) -> None:
     """Ends these children of ours and reaps them."""
     for pid in pids:
         if pid not in others:
