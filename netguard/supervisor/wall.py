@@ -46,6 +46,8 @@ if TYPE_CHECKING:
     from netguard.supervisor.grants import Grant
     from netguard.supervisor.loop import Loop
 
+    Address = tuple[int, int]
+
 #: Calls that are taken off the kernel before the first of them is handled: until then a signal may interrupt the wait
 #: for us, which a plain run would not have.
 MAX_TAKEN = 1_024
@@ -64,6 +66,9 @@ PASSED = ("execve", "execveat")
 
 #: Behind the channel's name: the socket that the thread wants is for notes.
 NOTES = b".notes"
+
+#: Errors that say that we are at our end, and nothing of the guest's call.
+OURS = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 
 #: Errors that say "not yet": how it ends is not known to us.
 PENDING = (errno.EINPROGRESS, errno.EALREADY, errno.EAGAIN)
@@ -86,9 +91,9 @@ class Wall:
         self.taken: deque[Notification] = deque()
         self.waiting: dict[int, Call] = {}
         self.calls = {NUMBERS[name]: name for name in (*NOTIFIED, *SIGNALS)}
-        self.udp: dict[tuple[Process, bytes], float] = {}
+        self.udp: dict[tuple[Process, Address | None, int | None], float] = {}
         self.refused: dict[tuple[int, bytes], tuple[str, ...]] = {}
-        self.again: dict[int, tuple[str, bytes, int]] = {}  # acts of threads that a signal has interrupted
+        self.again: dict[int, tuple[tuple[object, ...], int]] = {}  # acts of threads that a signal has interrupted
         self.over = False  # whether no process is left
 
     def ready(self, fd: int, events: int) -> None:
@@ -154,6 +159,8 @@ class Wall:
                 return
             wanted = arguments.read(name, call.args, caller)
         except OSError as error:
+            if error.errno in OURS:
+                raise
             self.listener.answer(call.id, error=error.errno or errno.EPERM)
             return
         try:
@@ -182,23 +189,24 @@ class Wall:
         caller, wanted, desk = call.caller, call.wanted, self.loop.desk
         process = self.process_of(caller)
         now = time.monotonic()
-        if wanted.proto == "udp" and self.udp.get((process, wanted.address), 0.0) > now:
+        udp = wanted.proto == "udp" and wanted.kind == "connect"
+        if udp and self.udp.get((process, wanted.where, wanted.port), 0.0) > now:
             self.perform(call)
             return
         again = self.again.pop(caller.tid, None) if self.again else None
-        if again is not None and again[:2] == (wanted.call, wanted.address):
-            call.seq = again[2]  # the kernel makes the call once more after the signal's handler: it is the same act
+        if again is not None and again[0] == substance(wanted):
+            call.seq = again[1]  # the kernel makes the call once more after the signal's handler: it is the same act
             self.perform(call)
             return
         note = self.notes.of(caller.pid, caller.tid, wanted)
-        key = b"%b\0%b\0%b" % (wanted.call.encode(), wanted.address, note)
+        key = *substance(wanted), note
         known = None if desk.owed else desk.grants.known.get((process, key))
         if known is not None and self.grant(call, known):
             return
         if desk.owed and not desk.paid([Reply(call, "", DENY)]):
             return
         question = asked(wanted, note)
-        facts = self.loop.world.heard(question, self.facts_of(wanted, caller, now))
+        facts = self.loop.world.told(question, self.facts_of(wanted, caller, now))
         commands = self.loop.session.ask(call, process, question, facts, now)
         if self.loop.may_keep(facts, commands):
             desk.grants.keep(process, key, commands)
@@ -244,7 +252,8 @@ class Wall:
         if rest and rest[0] == "again" and call.wanted.proto == "udp":
             if len(self.udp) >= MAX_KNOWN:
                 self.udp.clear()
-            self.udp[self.process_of(call.caller), call.wanted.address] = time.monotonic() + UDP_MEMORY
+            key = self.process_of(call.caller), call.wanted.where, call.wanted.port
+            self.udp[key] = time.monotonic() + UDP_MEMORY
         call.seq = seq
         if self.refused:
             self.refused.pop((call.caller.tid, self.notes.about_of(call.wanted)), None)
@@ -277,7 +286,7 @@ class Wall:
             if not self.listener.answer(call.id, done.value, done.error):
                 unheard.keep(call.caller.tid, wanted, done)
             if done.error == ERESTARTSYS and wanted.kind and len(self.again) < MAX_KNOWN:
-                self.again[call.caller.tid] = wanted.call, wanted.address, call.seq
+                self.again[call.caller.tid] = substance(wanted), call.seq
             elif call.seq and done.error not in PENDING:
                 ms = round((time.monotonic() - call.started) * 1000, 3)
                 self.loop.desk.do([Record({"kind": "result", "of": call.seq, "errno": done.error, "ms": ms})])
@@ -301,6 +310,12 @@ class Wall:
             theirs.close()
         self.listener.answer(call.id, error=error)
         wanted.close()
+
+
+def substance(wanted: Wanted) -> tuple[object, ...]:
+    """All of a call that a decision looks at: what was granted stands for this and nothing else. The bytes of an
+    address would not do: they lead elsewhere on another kind of socket, and a path when its links have changed."""
+    return wanted.call, wanted.kind, wanted.proto, wanted.where, wanted.port, wanted.place
 
 
 def asked(wanted: Wanted, note: bytes) -> Question:
