@@ -22,7 +22,7 @@ from collections import deque
 
 from netguard.core.acts import Facts
 from netguard.core.address import format_ip
-from netguard.core.commands import Record, Reply
+from netguard.core.commands import Reply
 from netguard.core.policy import ALLOW, DENY, LOG
 from netguard.core.process import Process
 from netguard.core.question import BOTH, KERNEL, Malformed, Question, parse
@@ -66,9 +66,6 @@ PASSED = ("execve", "execveat")
 
 #: Behind the channel's name: the socket that the thread wants is for notes.
 NOTES = b".notes"
-
-#: Errors that say that we are at our end, and nothing of the guest's call.
-OURS = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 
 #: Errors that say "not yet": how it ends is not known to us.
 PENDING = (errno.EINPROGRESS, errno.EALREADY, errno.EAGAIN)
@@ -130,11 +127,11 @@ class Wall:
             self.finish(self.waiting.pop(id), done)
 
     def take(self, *, told: bool = False) -> None:
-        """Takes off the kernel every call that waits there."""
+        """Takes off the kernel every call that waits there. Where one thread alone has ever called, that is one."""
         call = self.listener.receive(told=told)
         while call is not None:
             self.taken.append(call)
-            call = self.listener.receive() if len(self.taken) < MAX_TAKEN else None
+            call = self.listener.receive() if len(self.callers) > 1 and len(self.taken) < MAX_TAKEN else None
 
     def close(self) -> None:
         """The run is over: nobody is answered any more."""
@@ -157,10 +154,12 @@ class Wall:
                 self.callers.forget(caller.pid)
                 self.listener.answer(call.id, flags=CONTINUE)
                 return
-            wanted = arguments.read(name, call.args, caller)
+            try:
+                wanted = arguments.read(name, call.args, caller)
+            except ProcessLookupError:  # the thread that we knew is gone, and its number another's
+                caller = self.callers.anew(call.tid)
+                wanted = arguments.read(name, call.args, caller)
         except OSError as error:
-            if error.errno in OURS:
-                raise
             self.listener.answer(call.id, error=error.errno or errno.EPERM)
             return
         try:
@@ -206,7 +205,7 @@ class Wall:
         if desk.owed and not desk.paid([Reply(call, "", DENY)]):
             return
         question = asked(wanted, note)
-        facts = self.loop.world.told(question, self.facts_of(wanted, caller, now))
+        facts = self.loop.world.heard(question, self.facts_of(wanted, caller, now))
         commands = self.loop.session.ask(call, process, question, facts, now)
         if self.loop.may_keep(facts, commands):
             desk.grants.keep(process, key, commands)
@@ -246,8 +245,8 @@ class Wall:
             if len(self.refused) >= MAX_KNOWN:
                 self.refused.clear()
             self.refused[call.caller.tid, self.notes.about_of(call.wanted)] = rest
-            self.listener.answer(call.id, error=errno.EACCES)
             call.wanted.close()
+            self.listener.answer(call.id, error=errno.EACCES)
             return
         if rest and rest[0] == "again" and call.wanted.proto == "udp":
             if len(self.udp) >= MAX_KNOWN:
@@ -277,20 +276,34 @@ class Wall:
             self.finish(call, done)
 
     def finish(self, call: Call, done: Done | None) -> None:
-        """Tells the guest how its call ended, and the trail if the act is on it. None: nobody waits any more."""
+        """Tells the guest how its call ended, and the trail if the act is on it. None: nobody waits any more.
+
+        Our copy of the socket is closed before: what the guest closes next is closed, and its port is free.
+        """
         wanted = call.wanted
-        if done is not None:
-            if not done.error and (wanted.call == "listen" or (wanted.call == "bind" and wanted.type == SOCK_DGRAM)):
-                self.loop.desk.grants.forget()
-                self.loop.world.listening.show(call.caller.pid, call.fd)
-            if not self.listener.answer(call.id, done.value, done.error):
-                unheard.keep(call.caller.tid, wanted, done)
-            if done.error == ERESTARTSYS and wanted.kind and len(self.again) < MAX_KNOWN:
-                self.again[call.caller.tid] = substance(wanted), call.seq
-            elif call.seq and done.error not in PENDING:
-                ms = round((time.monotonic() - call.started) * 1000, 3)
-                self.loop.desk.do([Record({"kind": "result", "of": call.seq, "errno": done.error, "ms": ms})])
         wanted.close()
+        if done is None:
+            return
+        if not done.error and (wanted.call == "listen" or (wanted.call == "bind" and wanted.type == SOCK_DGRAM)):
+            self.loop.desk.grants.forget()
+            self.loop.world.listening.show(call.caller.pid, call.fd)
+        if not self.listener.answer(call.id, done.value, done.error):
+            self.unheard(call, done)
+        if done.error == ERESTARTSYS and wanted.kind and len(self.again) < MAX_KNOWN:
+            self.again[call.caller.tid] = substance(wanted), call.seq
+        elif call.seq and done.error not in PENDING:
+            now = time.monotonic()
+            ms = round((now - call.started) * 1000, 3)
+            self.loop.desk.ended({"kind": "result", "of": call.seq, "errno": done.error, "ms": ms}, now)
+
+    def unheard(self, call: Call, done: Done) -> None:
+        """Remembers how a call ended whose caller did not hear of it; of its socket we have let go by now."""
+        try:
+            call.wanted.sock = call.caller.fetch(call.fd)
+        except OSError:
+            return
+        unheard.keep(call.caller.tid, call.wanted, done)
+        call.wanted.close()
 
     def connect_channel(self, call: Call) -> None:
         """Gives the thread a line to us in place of the socket that it wanted to connect: so the kernel attests who is
@@ -308,8 +321,8 @@ class Wall:
             except OSError as failed:
                 error = failed.errno or errno.EPERM
             theirs.close()
-        self.listener.answer(call.id, error=error)
         wanted.close()
+        self.listener.answer(call.id, error=error)
 
 
 def substance(wanted: Wanted) -> tuple[object, ...]:
