@@ -98,6 +98,9 @@ def test_thread_that_is_gone_is_nobody() -> None:
         told(child)
         caller = known.find(child.pid)
     assert not caller.is_alive()
+    assert known.find(child.pid) is caller  # nobody has asked it anything yet
+    with pytest.raises(ProcessLookupError):
+        caller.fetch(1)
     with pytest.raises(OSError):  # noqa: PT011 # whichever the kernel says
         known.anew(child.pid)
     caller_of_self = known.find(os.getpid())
