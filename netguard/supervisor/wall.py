@@ -22,7 +22,7 @@ from collections import deque
 
 from netguard.core.acts import Facts
 from netguard.core.address import format_ip
-from netguard.core.commands import Record, Reply
+from netguard.core.commands import Reply
 from netguard.core.policy import ALLOW, DENY, LOG
 from netguard.core.process import Process
 from netguard.core.question import BOTH, KERNEL, Malformed, Question, parse
@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     from netguard.seccomp.notify import Listener, Notification
     from netguard.supervisor.grants import Grant
     from netguard.supervisor.loop import Loop
+
+    Address = tuple[int, int]
 
 #: Calls that are taken off the kernel before the first of them is handled: until then a signal may interrupt the wait
 #: for us, which a plain run would not have.
@@ -89,9 +91,9 @@ class Wall:
         self.taken: deque[Notification] = deque()
         self.waiting: dict[int, Call] = {}
         self.calls = {NUMBERS[name]: name for name in (*NOTIFIED, *SIGNALS)}
-        self.udp: dict[tuple[Process, bytes], float] = {}
+        self.udp: dict[tuple[Process, Address | None, int | None], float] = {}
         self.refused: dict[tuple[int, bytes], tuple[str, ...]] = {}
-        self.again: dict[int, tuple[str, bytes, int]] = {}  # acts of threads that a signal has interrupted
+        self.again: dict[int, tuple[tuple[object, ...], int]] = {}  # acts of threads that a signal has interrupted
         self.over = False  # whether no process is left
 
     def ready(self, fd: int, events: int) -> None:
@@ -128,11 +130,11 @@ class Wall:
             self.finish(self.waiting.pop(id), done)
 
     def take(self, *, told: bool = False) -> None:
-        """Takes off the kernel every call that waits there."""
+        """Takes off the kernel every call that waits there. Where one thread alone has ever called, that is one."""
         call = self.listener.receive(told=told)
         while call is not None:
             self.taken.append(call)
-            call = self.listener.receive() if len(self.taken) < MAX_TAKEN else None
+            call = self.listener.receive() if len(self.callers) > 1 and len(self.taken) < MAX_TAKEN else None
 
     def close(self) -> None:
         """The run is over: nobody is answered any more."""
@@ -155,7 +157,14 @@ class Wall:
                 self.callers.forget(caller.pid)
                 self.listener.answer(call.id, flags=CONTINUE)
                 return
-            wanted = arguments.read(name, call.args, caller)
+            try:
+                wanted = arguments.read(name, call.args, caller)
+            except ProcessLookupError:  # the thread that we knew is gone, and its number another's
+                caller = self.callers.anew(call.tid)
+                wanted = arguments.read(name, call.args, caller)
+        except arguments.Foreign:
+            self.refuse(call.id, name, caller)
+            return
         except OSError as error:
             if error.errno in OURS:
                 raise
@@ -177,26 +186,35 @@ class Wall:
         elif wanted.call == "connect" and wanted.address.startswith(self.address):
             self.connect_channel(call)
         elif wanted.foreign:
-            self.listener.answer(call.id, error=errno.EACCES)
             wanted.close()
+            self.refuse(call.id, wanted.call, call.caller)
         else:
             self.decide(call)
+
+    def refuse(self, id: int, name: str, caller: Caller) -> None:
+        """Denies what may not be done for this caller, whatever the rules say: on record, and with EACCES."""
+        kind = "listen" if name in ("bind", "listen") else "connect"
+        question = Question("ask", "", [kind, name, "", "", "", "", ""], (), NO_CODE, KERNEL)
+        commands = self.loop.session.foreign(None, self.process_of(caller), question)
+        self.loop.desk.do(commands[:-1])  # the last is the answer
+        self.listener.answer(id, error=errno.EACCES)
 
     def decide(self, call: Call) -> None:
         """One act of the guest's, which the witness may have announced."""
         caller, wanted, desk = call.caller, call.wanted, self.loop.desk
         process = self.process_of(caller)
         now = time.monotonic()
-        if wanted.proto == "udp" and self.udp.get((process, wanted.address), 0.0) > now:
+        udp = wanted.proto == "udp" and wanted.kind == "connect"
+        if udp and self.udp.get((process, wanted.where, wanted.port), 0.0) > now:
             self.perform(call)
             return
         again = self.again.pop(caller.tid, None) if self.again else None
-        if again is not None and again[:2] == (wanted.call, wanted.address):
-            call.seq = again[2]  # the kernel makes the call once more after the signal's handler: it is the same act
+        if again is not None and again[0] == substance(wanted):
+            call.seq = again[1]  # the kernel makes the call once more after the signal's handler: it is the same act
             self.perform(call)
             return
         note = self.notes.of(caller.pid, caller.tid, wanted)
-        key = b"%b\0%b\0%b" % (wanted.call.encode(), wanted.address, note)
+        key = *substance(wanted), note
         known = None if desk.owed else desk.grants.known.get((process, key))
         if known is not None and self.grant(call, known):
             return
@@ -243,13 +261,14 @@ class Wall:
             if len(self.refused) >= MAX_KNOWN:
                 self.refused.clear()
             self.refused[call.caller.tid, self.notes.about_of(call.wanted)] = rest
-            self.listener.answer(call.id, error=errno.EACCES)
             call.wanted.close()
+            self.listener.answer(call.id, error=errno.EACCES)
             return
         if rest and rest[0] == "again" and call.wanted.proto == "udp":
             if len(self.udp) >= MAX_KNOWN:
                 self.udp.clear()
-            self.udp[self.process_of(call.caller), call.wanted.address] = time.monotonic() + UDP_MEMORY
+            key = self.process_of(call.caller), call.wanted.where, call.wanted.port
+            self.udp[key] = time.monotonic() + UDP_MEMORY
         call.seq = seq
         if self.refused:
             self.refused.pop((call.caller.tid, self.notes.about_of(call.wanted)), None)
@@ -273,20 +292,34 @@ class Wall:
             self.finish(call, done)
 
     def finish(self, call: Call, done: Done | None) -> None:
-        """Tells the guest how its call ended, and the trail if the act is on it. None: nobody waits any more."""
+        """Tells the guest how its call ended, and the trail if the act is on it. None: nobody waits any more.
+
+        Our copy of the socket is closed before: what the guest closes next is closed, and its port is free.
+        """
         wanted = call.wanted
-        if done is not None:
-            if not done.error and (wanted.call == "listen" or (wanted.call == "bind" and wanted.type == SOCK_DGRAM)):
-                self.loop.desk.grants.forget()
-                self.loop.world.listening.show(call.caller.pid, call.fd)
-            if not self.listener.answer(call.id, done.value, done.error):
-                unheard.keep(call.caller.tid, wanted, done)
-            if done.error == ERESTARTSYS and wanted.kind and len(self.again) < MAX_KNOWN:
-                self.again[call.caller.tid] = wanted.call, wanted.address, call.seq
-            elif call.seq and done.error not in PENDING:
-                ms = round((time.monotonic() - call.started) * 1000, 3)
-                self.loop.desk.do([Record({"kind": "result", "of": call.seq, "errno": done.error, "ms": ms})])
         wanted.close()
+        if done is None:
+            return
+        if not done.error and (wanted.call == "listen" or (wanted.call == "bind" and wanted.type == SOCK_DGRAM)):
+            self.loop.desk.grants.forget()
+            self.loop.world.listening.show(call.caller.pid, call.fd)
+        if not self.listener.answer(call.id, done.value, done.error):
+            self.unheard(call, done)
+        if done.error == ERESTARTSYS and wanted.kind and len(self.again) < MAX_KNOWN:
+            self.again[call.caller.tid] = substance(wanted), call.seq
+        elif call.seq and done.error not in PENDING:
+            now = time.monotonic()
+            ms = round((now - call.started) * 1000, 3)
+            self.loop.desk.ended({"kind": "result", "of": call.seq, "errno": done.error, "ms": ms}, now)
+
+    def unheard(self, call: Call, done: Done) -> None:
+        """Remembers how a call ended whose caller did not hear of it; of its socket we have let go by now."""
+        try:
+            call.wanted.sock = call.caller.fetch(call.fd)
+        except OSError:
+            return
+        unheard.keep(call.caller.tid, call.wanted, done)
+        call.wanted.close()
 
     def connect_channel(self, call: Call) -> None:
         """Gives the thread a line to us in place of the socket that it wanted to connect: so the kernel attests who is
@@ -304,8 +337,14 @@ class Wall:
             except OSError as failed:
                 error = failed.errno or errno.EPERM
             theirs.close()
-        self.listener.answer(call.id, error=error)
         wanted.close()
+        self.listener.answer(call.id, error=error)
+
+
+def substance(wanted: Wanted) -> tuple[object, ...]:
+    """All of a call that a decision looks at: what was granted stands for this and nothing else. The bytes of an
+    address would not do: they lead elsewhere on another kind of socket, and a path when its links have changed."""
+    return wanted.call, wanted.kind, wanted.proto, wanted.where, wanted.port, wanted.place
 
 
 def asked(wanted: Wanted, note: bytes) -> Question:

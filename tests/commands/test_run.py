@@ -233,12 +233,15 @@ def test_session_and_tags_stand_on_every_decision() -> None:
     assert result.trail[0]["tags"] == {"session": "job-7", "team": "red", "a": "b=c"}
 
 
-def test_coverage_says_what_is_on_and_what_is_not() -> None:
-    result = run_guarded(["-c", "pass"])
+@pytest.mark.parametrize(
+    ("wall", "said"),
+    [pytest.param("require", ("on", "A"), marks=pytest.mark.kernel), ("off", ("off: --wall off", "D"))],
+)
+def test_coverage_says_what_is_on_and_what_is_not(wall: str, said: tuple[str, str]) -> None:
+    result = run_guarded(["-c", "pass"], wall=wall)
     first, second, *_, last = result.trail
     assert (first["kind"], first["event"], first["mode"], first["hooks"]) == ("coverage", "run", "run", "asked for")
-    assert first["wall"] == "on" or first["wall"].startswith(("partly: ", "off: "))
-    assert (first["tier"] == "A") == (first["wall"] == "on")
+    assert (first["wall"], first["tier"]) == said
     assert first["http_view"].startswith("off: ")
     assert len(first["policy"]) == 64
     assert first["command"][1:] == ["-c", "pass"]
