@@ -67,6 +67,9 @@ PASSED = ("execve", "execveat")
 #: Behind the channel's name: the socket that the thread wants is for notes.
 NOTES = b".notes"
 
+#: Errors that say that we are at our end, and nothing of the guest's call.
+OURS = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+
 #: Errors that say "not yet": how it ends is not known to us.
 PENDING = (errno.EINPROGRESS, errno.EALREADY, errno.EAGAIN)
 
@@ -160,6 +163,8 @@ class Wall:
                 caller = self.callers.anew(call.tid)
                 wanted = arguments.read(name, call.args, caller)
         except OSError as error:
+            if error.errno in OURS:
+                raise
             self.listener.answer(call.id, error=error.errno or errno.EPERM)
             return
         try:
@@ -205,7 +210,7 @@ class Wall:
         if desk.owed and not desk.paid([Reply(call, "", DENY)]):
             return
         question = asked(wanted, note)
-        facts = self.loop.world.heard(question, self.facts_of(wanted, caller, now))
+        facts = self.loop.world.told(question, self.facts_of(wanted, caller, now))
         commands = self.loop.session.ask(call, process, question, facts, now)
         if self.loop.may_keep(facts, commands):
             desk.grants.keep(process, key, commands)
