@@ -20,6 +20,9 @@ else:
 #: Threads that are kept, each with two descriptors of ours. Beyond it the one that was found first makes room.
 MAX_CALLERS = 256
 
+#: Processes that a thread other than their first has had execute a program. With more, nobody is kept any more.
+MAX_CHANGING = 4096
+
 #: Of /proc/TID/status: who it is and what it may do. The kernel decides by these when it opens, binds or connects.
 _CREDENTIALS = (b"Uid", b"Gid", b"Groups", b"CapEff")
 
@@ -133,13 +136,14 @@ class Callers:
 
     def __init__(self) -> None:
         self._known: dict[int, Caller] = {}
+        self._changing: set[int] = set()
         self._own = credentials(status("self"))
 
     def find(self, tid: int) -> Caller:
         """Returns the thread of that number. Raises OSError: gone, or not ours to look into."""
         caller = self._known.get(tid)
         if caller is not None:
-            if caller.is_alive():
+            if caller.pid not in self._changing and len(self._changing) < MAX_CHANGING and caller.is_alive():
                 return caller
             self._drop(tid)
         caller = Caller(tid, self._own)
@@ -148,8 +152,19 @@ class Callers:
         self._known[tid] = caller
         return caller
 
+    def executes(self, tid: int) -> None:
+        """A thread is about to execute a program: what is known of its process will not hold. Raises OSError: gone.
+
+        Nobody says when it has. One that is not the first takes the first's number over, and until then the first may
+        call and be known as what it was: so of such a process nothing is kept from now on.
+        """
+        pid = int(field(status(str(tid)), b"Tgid"))
+        self.forget(pid)
+        if tid != pid and len(self._changing) < MAX_CHANGING:
+            self._changing.add(pid)
+
     def forget(self, pid: int) -> None:
-        """A process executes a program: what was known of its threads, and their memory, is no longer theirs."""
+        """What was known of a process's threads, and their memory, is no longer theirs."""
         for tid in [tid for tid, caller in self._known.items() if caller.pid == pid]:
             self._drop(tid)
 

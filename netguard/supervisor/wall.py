@@ -14,6 +14,7 @@ by then (seccomp_unotify(2)). A call that cannot be read, decided or recorded is
 from __future__ import annotations
 
 import errno
+import os
 import select
 import sys
 import time
@@ -46,6 +47,8 @@ if TYPE_CHECKING:
     from netguard.supervisor.grants import Grant
     from netguard.supervisor.loop import Loop
 
+    Act = tuple[Process, str, int, bytes]  # who, which call, on which socket, with which address
+
 #: Calls that are taken off the kernel before the first of them is handled: until then a signal may interrupt the wait
 #: for us, which a plain run would not have.
 MAX_TAKEN = 1_024
@@ -55,6 +58,9 @@ A_TURN = 64
 
 #: Seconds for which a datagram's destination stays granted and announced: reaching it is one act, each datagram a call.
 UDP_MEMORY = 5.0
+
+#: What is remembered of a destination that is not: until when, and whether it was the run's own.
+FORGOTTEN = (0.0, False)
 
 #: More destinations of datagrams, or threads that were denied something, than a run has at once.
 MAX_KNOWN = 4_096
@@ -86,9 +92,9 @@ class Wall:
         self.taken: deque[Notification] = deque()
         self.waiting: dict[int, Call] = {}
         self.calls = {NUMBERS[name]: name for name in (*NOTIFIED, *SIGNALS)}
-        self.udp: dict[tuple[Process, bytes], float] = {}
+        self.udp: dict[tuple[Process, bytes], tuple[float, bool]] = {}
         self.refused: dict[tuple[int, bytes], tuple[str, ...]] = {}
-        self.again: dict[int, tuple[str, bytes, int]] = {}  # acts of threads that a signal has interrupted
+        self.again: dict[int, tuple[Act, int]] = {}  # acts of threads that a signal has interrupted, and their records
         self.over = False  # whether no process is left
 
     def ready(self, fd: int, events: int) -> None:
@@ -141,10 +147,11 @@ class Wall:
                 value, flags = kill.judge(name, call.args, call.tid)
                 self.listener.answer(call.id, error=value, flags=flags)
                 return
-            caller = self.callers.find(call.tid)
             if name in PASSED:
+                self.callers.executes(call.tid)
                 self.listener.answer(call.id, flags=CONTINUE)
                 return
+            caller = self.callers.find(call.tid)
             wanted = arguments.read(name, call.args, caller)
         except OSError as error:
             self.listener.answer(call.id, error=error.errno or errno.EPERM)
@@ -172,16 +179,16 @@ class Wall:
         caller, wanted, desk = call.caller, call.wanted, self.loop.desk
         process = self.process_of(caller)
         now = time.monotonic()
-        if wanted.proto == "udp" and self.udp.get((process, wanted.address), 0.0) > now:
+        if wanted.proto == "udp" and wanted.kind == "connect" and self.remembers(process, wanted, now):
             self.perform(call)
             return
         again = self.again.pop(caller.tid, None) if self.again else None
-        if again is not None and again[:2] == (wanted.call, wanted.address):
-            call.seq = again[2]  # the kernel makes the call once more after the signal's handler: it is the same act
+        if again is not None and again[0] == same_act(process, wanted):
+            call.seq = again[1]  # the kernel makes the call once more after the signal's handler
             self.perform(call)
             return
         note = self.notes.of(caller.pid, caller.tid, wanted)
-        key = b"%b\0%b\0%b" % (wanted.call.encode(), wanted.address, note)
+        key = b"%b\0%b\0%b\0%b" % (wanted.call.encode(), wanted.proto.encode(), wanted.address, note)
         known = None if desk.owed else desk.grants.known.get((process, key))
         if known is not None and self.grant(call, known):
             return
@@ -189,10 +196,18 @@ class Wall:
             return
         question = asked(wanted, note)
         facts = self.loop.world.heard(question, self.facts_of(wanted, caller, now))
+        call.own = facts.own
         commands = self.loop.session.ask(call, process, question, facts, now)
         if self.loop.may_keep(facts, commands):
             desk.grants.keep(process, key, commands)
         desk.do(commands)
+
+    def remembers(self, process: Process, wanted: Wanted, now: float) -> bool:
+        """Whether a datagram's destination was granted a moment ago; as the run's own, only while it still is."""
+        until, own = self.udp.get((process, wanted.address), FORGOTTEN)
+        if until <= now or wanted.where is None or wanted.port is None:
+            return False
+        return not own or self.loop.world.listening.owns(process.pid, "udp", wanted.where, wanted.port)
 
     def grant(self, call: Call, known: Grant) -> bool:
         """Grants what was granted a moment ago, word for word; False when the trail took no line."""
@@ -207,7 +222,7 @@ class Wall:
         """What the kernel says of the destination."""
         world = self.loop.world
         if wanted.proto == "unix":
-            return world.at_path(caller.pid, wanted.place)
+            return world.at_socket(caller.pid, wanted.place, wanted.pin)
         if wanted.kind == "listen":
             return Facts(wanted.where)
         return world.at(caller.pid, wanted.where, wanted.proto, wanted.port, now)
@@ -234,7 +249,8 @@ class Wall:
         if rest and rest[0] == "again" and call.wanted.proto == "udp":
             if len(self.udp) >= MAX_KNOWN:
                 self.udp.clear()
-            self.udp[self.process_of(call.caller), call.wanted.address] = time.monotonic() + UDP_MEMORY
+            until = time.monotonic() + UDP_MEMORY
+            self.udp[self.process_of(call.caller), call.wanted.address] = until, call.own
         call.seq = seq
         if self.refused:
             self.refused.pop((call.caller.tid, self.notes.about_of(call.wanted)), None)
@@ -264,10 +280,11 @@ class Wall:
             if not done.error and (wanted.call == "listen" or (wanted.call == "bind" and wanted.type == SOCK_DGRAM)):
                 self.loop.desk.grants.forget()
                 self.loop.world.listening.show(call.caller.pid, call.fd)
+            restarts = done.error == ERESTARTSYS and wanted.kind and len(self.again) < MAX_KNOWN
+            if restarts:
+                self.again[call.caller.tid] = same_act(self.process_of(call.caller), wanted), call.seq
             self.listener.answer(call.id, done.value, done.error)
-            if done.error == ERESTARTSYS and wanted.kind and len(self.again) < MAX_KNOWN:
-                self.again[call.caller.tid] = wanted.call, wanted.address, call.seq
-            elif call.seq and done.error not in PENDING:
+            if not restarts and call.seq and done.error not in PENDING:
                 ms = round((time.monotonic() - call.started) * 1000, 3)
                 self.loop.desk.do([Record({"kind": "result", "of": call.seq, "errno": done.error, "ms": ms})])
         wanted.close()
@@ -290,6 +307,11 @@ class Wall:
             theirs.close()
         self.listener.answer(call.id, error=error)
         wanted.close()
+
+
+def same_act(process: Process, wanted: Wanted) -> Act:
+    """What tells an act that is carried on from another one: the same address is another's in another protocol."""
+    return process, wanted.call, os.fstat(wanted.sock).st_ino, wanted.address
 
 
 def asked(wanted: Wanted, note: bytes) -> Question:
