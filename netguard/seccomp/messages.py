@@ -44,6 +44,14 @@ _CARRIED = {
 }
 
 
+#: (level, type) -> where in such a part the number of an interface stands: IP_PKTINFO, IPV6_(2292)PKTINFO. It would be
+#: chosen for the packet whatever the address: one for 127.0.0.1 would leave this machine on it.
+_INTERFACE_AT = {(0, 8): 0, (41, 2): 16, (41, 50): 16}
+
+#: SO_MARK, for root: chooses the routing table, as the socket option of that name, which the filter refuses.
+_MARK = (1, 36)
+
+
 class Header:
     """A msghdr: the address, read; where payload and ancillary data lie and how long they are."""
 
@@ -159,13 +167,19 @@ def _control(caller: Caller, header: Header, domain: int, message: Message) -> N
             raise _error(errno.EINVAL)
         body = data[at + _CONTROL.size : at + length]
         if level != _SOL_SOCKET or kind not in (_SCM_RIGHTS, _SCM_CREDENTIALS):
-            if level in _CARRIED and kind not in _CARRIED[level]:
+            if not _is_carried(level, kind, body):
                 raise _error(errno.EPERM)
             parts.append(_packed(level, kind, body))
         elif domain not in (INET, INET6):
             parts.append(_SOCKET_PARTS[kind](caller, body, message) if domain == UNIX else b"")
         at += (length + 7) & ~7
     message.control = b"".join(parts)
+
+
+def _is_carried(level: int, kind: int, body: bytes) -> bool:
+    """Whether a part may go with a message: none may choose the way to another place than was decided."""
+    at = _INTERFACE_AT.get((level, kind), len(body))
+    return kind in _CARRIED.get(level, (kind,)) and (level, kind) != _MARK and not any(body[at : at + 4])
 
 
 def _rights(caller: Caller, body: bytes, message: Message) -> bytes:
