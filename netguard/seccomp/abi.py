@@ -67,6 +67,8 @@ _writev = _function(
 )  # fmt: skip
 _openat2 = _function("syscall", _long, ctypes.c_int, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_size_t, result=_long)
 _unshare = _function("unshare", ctypes.c_int)
+_texts = ctypes.POINTER(ctypes.c_char_p)
+_execve = _function("execve", ctypes.c_char_p, _texts, _texts)
 
 #: CLONE_FS of <linux/sched.h>: a folder and a umask of the thread's own.
 _CLONE_FS = 0x200
@@ -105,6 +107,13 @@ def prctl(option: int, value: int = 0) -> int:
     if result < 0:
         raise failed()
     return result
+
+
+def execute(path: bytes, argv: list[bytes], environ: list[bytes]) -> None:
+    """execve(2), of which no audit hook hears. Returns never; raises OSError."""
+    texts = [(ctypes.c_char_p * (len(texts) + 1))(*texts, None) for texts in (argv, environ)]
+    _execve(path, *texts)
+    raise failed()
 
 
 def open_pidfd(tid: int, flags: int = 0) -> int:

@@ -6,7 +6,7 @@ each call is one that does not wait.
 
 from __future__ import annotations
 
-from netguard.seccomp import abi, alarm, bindings, connecting, folders, sending, sockaddr
+from netguard.seccomp import abi, bindings, connecting, folders, sending, sockaddr, unheard
 from netguard.seccomp.waiting import Done, Waiting
 
 TYPE_CHECKING = False
@@ -37,10 +37,11 @@ class Binding(Waiting):
 def perform(wanted: Wanted, caller: Caller) -> Done | Waiting:
     """Carries the call out. Raises OSError where we lack a descriptor: the errno that the guest gets.
 
-    Whoever is given a Done closes the Wanted; a Waiting holds it until it has ended.
+    Whoever is given a Done closes the Wanted; a Waiting holds it until it has ended. A Done that nobody hears of
+    (the call waits no more) goes to `unheard.keep` before.
     """
-    alarm.arm()
-    return _ACTS[wanted.call](wanted, caller)
+    done = unheard.take(caller.tid, wanted)
+    return done if done is not None else _ACTS[wanted.call](wanted, caller)
 
 
 def _bind(wanted: Wanted, caller: Caller) -> Done | Waiting:

@@ -8,6 +8,7 @@ time, it costs a look at the clock; while nothing happens it is not armed.
 
 from __future__ import annotations
 
+import atexit
 import time
 
 from netguard.seccomp import abi
@@ -36,6 +37,8 @@ def arm() -> None:
         return
     if _timer < 0:
         signal.signal(SIGNAL, _nothing)
+        # A Python that ends takes its handlers back, and what is armed still would then be the end of us by a signal.
+        atexit.register(signal.signal, SIGNAL, signal.SIG_IGN)
         _timer = abi.make_timer(SIGNAL)
     abi.set_timer(_timer, PERIOD)
     _until = now + PERIOD

@@ -52,10 +52,11 @@ class Wanted:
     messages:     of a send: the first, and those that go the same way after it.
     counts:       of sendmmsg: where in the guest's memory the first message's count belongs.
     backlog:      of listen.
+    foreign:      whether its caller has other rights than we: then it may not be carried out.
     """
 
     __slots__ = (
-        "address", "backlog", "call", "counts", "domain", "flags", "interface", "kind", "messages", "pin",
+        "address", "backlog", "call", "counts", "domain", "flags", "foreign", "interface", "kind", "messages", "pin",
         "place", "port", "proto", "sock", "type", "umask", "where",
     )  # fmt: skip
 
@@ -68,6 +69,7 @@ class Wanted:
         self.port: int | None = None
         self.domain = self.type = self.interface = 0
         self.pin = -1
+        self.foreign = False
         self.flags = self.backlog = self.counts = self.umask = 0
         self.messages: list[Message] = []
 
@@ -78,13 +80,17 @@ class Wanted:
 
     def identify(self) -> None:
         """Learns what the socket is. Raises OSError: ENOTSOCK, EBADF."""
-        sock = _socket.socket(fileno=self.sock)
+        sock = _socket.socket(proto=0, fileno=self.sock)  # it asks for family and type; nobody asks for its protocol
         self.domain, self.type = sock.family, sock.type
         try:
             if self.domain in (sockaddr.INET, sockaddr.INET6):
                 self.interface = sock.getsockopt(_socket.SOL_SOCKET, _BOUND_TO)
         finally:
             sock.detach()
+
+    def held(self) -> int:
+        """How many descriptors of ours it holds."""
+        return 2 + sum([len(message.held) for message in self.messages])
 
     def close(self) -> None:
         """Lets go of everything that was copied for it. To close the last copy of a socket may take long."""
@@ -131,11 +137,14 @@ def _read_connect(wanted: Wanted, args: tuple[int, ...], caller: Caller) -> None
 def _read_bind(wanted: Wanted, args: tuple[int, ...], caller: Caller) -> None:
     wanted.identify()
     address = read_address(caller, args[1], signed(args[2]))
-    _check_equal(caller)  # a port below 1024, a folder that only we may write to
     wanted.address = address
     if wanted.domain in (sockaddr.INET, sockaddr.INET6):
         _inspect(wanted, "listen", sockaddr.internet(wanted.domain, address, unspec=True))
-    elif wanted.domain == sockaddr.UNIX:
+        if not is_anybodys(wanted.port):
+            _check_equal(caller)
+        return
+    _check_equal(caller)  # a folder that only we may write to
+    if wanted.domain == sockaddr.UNIX:
         if sockaddr.family(address) == sockaddr.UNIX and 2 <= len(address) <= sockaddr.MAX_UNIX:
             wanted.kind, wanted.proto = "listen", "unix"
             wanted.place = sockaddr.abstract(address)
@@ -143,6 +152,14 @@ def _read_bind(wanted: Wanted, args: tuple[int, ...], caller: Caller) -> None:
                 _place_new(wanted, address, caller)
     elif wanted.domain != sockaddr.NETLINK:
         _refuse()
+
+
+def is_anybodys(port: int | None) -> bool:
+    """Whether anybody may bind to a port: one above those that are root's, or any that is free."""
+    if not port:
+        return port == 0
+    with open("/proc/sys/net/ipv4/ip_unprivileged_port_start", "rb") as file:
+        return port >= max(1024, int(file.read(16)))
 
 
 def _place_new(wanted: Wanted, address: bytes, caller: Caller) -> None:
@@ -160,6 +177,8 @@ def _read_listen(wanted: Wanted, args: tuple[int, ...], caller: Caller) -> None:
             address = abi.own_address(wanted.sock)
             _inspect(wanted, "listen", sockaddr.internet(wanted.domain, address, unspec=False))
             wanted.port = 0  # the one it shows may be an earlier one's
+            if not wanted.kind:
+                _refuse()
     elif wanted.domain == sockaddr.UNIX:
         _check_equal(caller)
 
@@ -217,9 +236,13 @@ def _aim(wanted: Wanted, address: bytes, caller: Caller) -> None:
         if wanted.interface and wanted.where is not None and not sockaddr.is_on_link(wanted.where):
             _refuse()  # a scope has chosen the interface before: a packet for ::1 would leave this machine on it
         return
-    _check_equal(caller)
+    named = wanted.domain == sockaddr.UNIX and sockaddr.is_unix(address)
+    if named and not send and sockaddr.abstract(address):
+        wanted.foreign = not caller.is_equal()  # our own line's name is for every user
+    else:
+        _check_equal(caller)
     if wanted.domain == sockaddr.UNIX:
-        if sockaddr.is_unix(address) and not (send and wanted.type == STREAM):
+        if named and not (send and wanted.type == STREAM):
             wanted.kind, wanted.proto = "connect", "unix"
             wanted.place = sockaddr.abstract(address)
             if not wanted.place:

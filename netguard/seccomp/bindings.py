@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import _socket
 
-#: SO_COOKIE of <asm/socket.h>: a number that no other socket ever has.
+#: SO_COOKIE of <asm/socket.h>.
 _SO_COOKIE = 57
 
 #: Sockets that are remembered. One that is forgotten is decided once more.
@@ -21,15 +21,16 @@ def remember(sock: int) -> None:
     """The socket has been bound to an address that was granted."""
     if len(_bound) >= MAX_BOUND:
         del _bound[next(iter(_bound))]
-    _bound[_cookie(sock)] = None
+    _bound[cookie(sock)] = None
 
 
 def are_granted(sock: int) -> bool:
     """Whether the socket has."""
-    return _cookie(sock) in _bound
+    return cookie(sock) in _bound
 
 
-def _cookie(sock: int) -> int:
+def cookie(sock: int) -> int:
+    """A number that no other socket has or will have."""
     held = _socket.socket(fileno=sock)
     try:
         return int.from_bytes(held.getsockopt(_socket.SOL_SOCKET, _SO_COOKIE, 8), "little")

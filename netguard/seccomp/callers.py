@@ -54,7 +54,7 @@ class Caller:
                 raise
             self.pid = self._leader()  # before Linux 6.9: a process has a descriptor, a thread has none
             self.pidfd = abi.open_pidfd(self.pid)
-            self._shared = True
+            self._shared = self.pid != tid
 
     def fetch(self, fd: int) -> int:
         """Returns a copy of its descriptor. Raises OSError: EBADF, ESRCH (gone), EPERM (not ours to look into)."""
@@ -77,6 +77,7 @@ class Caller:
             data = os.pread(self._memory, size, address)
             if not data:  # the memory has ended: the thread has executed a program and has another one
                 self._open_memory()
+                self.process = None
                 data = os.pread(self._memory, size, address)
         except OSError as error:
             if error.errno != errno.EIO:

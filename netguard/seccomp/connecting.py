@@ -28,7 +28,6 @@ class Connecting(Waiting):
 
     def resume(self) -> Done | None:
         """Asks for the outcome, which also lets the socket know that it is connected."""
-        alarm.arm()
         error = outcome(self.wanted)
         return None if error in (errno.EALREADY, errno.EAGAIN) else Done(0, error)
 
@@ -41,47 +40,55 @@ def connect(wanted: Wanted, caller: Caller) -> Done | Waiting:
     """Connects; a blocking stream that has to wait is a Connecting."""
     if wanted.type not in (STREAM, SEQPACKET):
         return Done(0, abi.connect(wanted.sock, target(wanted)))  # never waits
-    flags = fcntl.fcntl(wanted.sock, fcntl.F_GETFL)
+    flags = _borrow(wanted.sock)
+    error = found = _try(wanted)
+    if error == errno.EINPROGRESS and not flags & os.O_NONBLOCK:
+        found = _standing(_try(wanted))  # on loopback it is connected by now, and asking says so
+    _give_back(wanted.sock, flags)
     if flags & os.O_NONBLOCK:
-        return Done(0, abi.connect(wanted.sock, target(wanted)))
-    fcntl.fcntl(wanted.sock, fcntl.F_SETFL, flags | os.O_NONBLOCK)
-    try:
-        error = abi.connect(wanted.sock, target(wanted))
-        if error != errno.EINPROGRESS:
-            first = error
-        else:  # on loopback it is connected by now, and asking says so
-            first, error = error, asked_again(abi.connect(wanted.sock, target(wanted)))
-    finally:
-        fcntl.fcntl(wanted.sock, fcntl.F_SETFL, flags)
-    if error == errno.EALREADY or (error == errno.EAGAIN and wanted.domain == sockaddr.UNIX):
-        return Connecting(wanted, caller, first)
-    return Done(0, error)
-
-
-def attempt(wanted: Wanted) -> int:
-    """One connect that does not wait; returns 0 or the errno. Connect has no flag for that, so the socket lends its."""
-    flags = fcntl.fcntl(wanted.sock, fcntl.F_GETFL)
-    if not flags & os.O_NONBLOCK:
-        fcntl.fcntl(wanted.sock, fcntl.F_SETFL, flags | os.O_NONBLOCK)
-    error = abi.connect(wanted.sock, target(wanted))
-    if not flags & os.O_NONBLOCK:
-        fcntl.fcntl(wanted.sock, fcntl.F_SETFL, flags)
-    if error == errno.EINTR:  # another thread has set it to blocking meanwhile, and the alarm has ended the wait
-        return errno.EAGAIN if wanted.domain == sockaddr.UNIX else errno.EALREADY
-    return error
+        return Done(0, error)
+    if found == errno.EALREADY or (found == errno.EAGAIN and wanted.domain == sockaddr.UNIX):
+        return Connecting(wanted, caller, error)
+    return Done(0, found)
 
 
 def outcome(wanted: Wanted) -> int:
     """How a connect that was begun stands: EALREADY while it is on its way, EAGAIN while a unix peer has no room."""
-    return asked_again(attempt(wanted))
+    flags = _borrow(wanted.sock)
+    error = _try(wanted)
+    _give_back(wanted.sock, flags)
+    return _standing(error)
 
 
-def asked_again(error: int) -> int:
+def _standing(error: int) -> int:
     """What a second connect says of the first."""
     if error == errno.EISCONN:
         return 0  # another thread has asked for the outcome before
     # Begun anew: the guest has reset the socket meanwhile. One decision is one connection.
     return errno.ECONNABORTED if error == errno.EINPROGRESS else error
+
+
+def _borrow(sock: int) -> int:
+    """Has the socket not wait for its moment with us, as connect has no flag for that; returns its flags before."""
+    alarm.arm()
+    flags = fcntl.fcntl(sock, fcntl.F_GETFL)
+    if not flags & os.O_NONBLOCK:
+        fcntl.fcntl(sock, fcntl.F_SETFL, flags | os.O_NONBLOCK)
+    return flags
+
+
+def _give_back(sock: int, flags: int) -> None:
+    """Has the socket wait as it did before."""
+    if not flags & os.O_NONBLOCK:
+        fcntl.fcntl(sock, fcntl.F_SETFL, flags)
+
+
+def _try(wanted: Wanted) -> int:
+    """One connect; returns 0 or the errno."""
+    error = abi.connect(wanted.sock, target(wanted))
+    if error == errno.EINTR:  # another thread has set it to blocking meanwhile, and the alarm has ended the wait
+        return errno.EAGAIN if wanted.domain == sockaddr.UNIX else errno.EALREADY
+    return error
 
 
 def target(wanted: Wanted) -> bytes:

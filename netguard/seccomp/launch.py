@@ -17,6 +17,7 @@ import errno
 import os
 import select
 import struct
+import sys
 
 from netguard.seccomp import abi, landlock, table
 from netguard.seccomp.notify import CONTINUE, Listener
@@ -77,6 +78,9 @@ class Launch:
         notify: bool = True,
     ) -> None:
         self.listener: Listener | None = None
+        path, argv = programs[0]
+        encoded = {os.fsencode(name): os.fsencode(value) for name, value in environ.items()}
+        self._tells = path, list(argv), encoded
         self._said, say = os.pipe()
         heard, self._go = os.pipe()
         signals = notify and not (fence and fence.scope)
@@ -127,6 +131,11 @@ class Launch:
 
     def go(self) -> int:
         """Lets the child become the guest; returns 0, or the errno of the program that could not be executed."""
+        try:
+            sys.audit("os.exec", *self._tells)  # of a run around this one: the child is where it could ask nobody
+        except PermissionError as error:
+            self.give_up()
+            return error.errno or errno.EACCES
         os.write(self._go, b"!")
         os.close(self._go)
         self._go = -1
@@ -150,7 +159,10 @@ class Launch:
         """Answers the one call that the child makes on our account. Nothing of the guest's runs yet."""
         call = self.listener.receive() if self.listener else None
         if call is not None and self.listener:
-            self.listener.answer(call.id, flags=CONTINUE)
+            if call.number == abi.NUMBERS["execve"]:
+                self.listener.answer(call.id, flags=CONTINUE)
+            else:
+                self.listener.answer(call.id, error=errno.EACCES)
 
     def give_up(self) -> None:
         """Ends the child, which has run nothing of the guest's."""
@@ -160,6 +172,7 @@ class Launch:
         self._go = self._said = -1
         if self.listener:
             os.close(self.listener.fd)
+            self.listener = None
         os.waitpid(self.pid, 0)
 
 
@@ -233,9 +246,10 @@ def become(programs: Sequence[Program], environ: Mapping[str, str], mask: Iterab
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     last = OSError(errno.ENOENT, os.strerror(errno.ENOENT))
+    variables = [os.fsencode(name) + b"=" + os.fsencode(value) for name, value in environ.items()]
     for path, argv in programs:
         try:
-            os.execve(path, argv, environ)  # noqa: S606  # there is no shell, as meant
+            abi.execute(os.fsencode(path), [os.fsencode(word) for word in argv], variables)
         except OSError as error:
             last = error
             if error.errno != errno.ENOEXEC:

@@ -37,19 +37,16 @@ _SOL_SOCKET, _SCM_RIGHTS, _SCM_CREDENTIALS = 1, 1, 2
 
 #: Level -> types that may be passed on with a datagram; all else of these levels is refused. IP_RETOPTS and IPv6's
 #: hop-by-hop, destination and routing headers are source routes: the packet would go to the next host they name and
-#: not to the address that was decided.
+#: not to the address that was decided. SO_MARK chooses a routing table.
 _CARRIED = {
     0: {1, 2, 8, 52},  # IP_TOS, IP_TTL, IP_PKTINFO, IP_PROTOCOL
+    1: {12, 37, 61, 81},  # SO_PRIORITY, SCM_TIMESTAMPING, SCM_TXTIME, SCM_TS_OPT_ID
     41: {2, 8, 11, 50, 52, 62, 67},  # (2292)PKTINFO, (2292)HOPLIMIT, FLOWINFO, DONTFRAG, TCLASS
 }
 
-
-#: (level, type) -> where in such a part the number of an interface stands: IP_PKTINFO, IPV6_(2292)PKTINFO. It would be
-#: chosen for the packet whatever the address: one for 127.0.0.1 would leave this machine on it.
-_INTERFACE_AT = {(0, 8): 0, (41, 2): 16, (41, 50): 16}
-
-#: SO_MARK, for root: chooses the routing table, as the socket option of that name, which the filter refuses.
-_MARK = (1, 36)
+#: (level, type) -> where an interface's number lies in it. That goes: packets for 127.0.0.1 would leave by it. The
+#: source address beside it stays, which servers of datagrams answer with.
+_INTERFACES = {(0, 8): 0, (41, 2): 16, (41, 50): 16}
 
 
 class Header:
@@ -118,7 +115,7 @@ def run(caller: Caller, first: Header, at: int, many: int, domain: int, stream: 
     Raises OSError for the first message only: an error further on is that next call's.
     """
     found = [read(caller, first, domain, stream)]
-    room = MAX_PAYLOAD - len(found[0].payload)
+    room, held = MAX_PAYLOAD - len(found[0].payload), len(found[0].held)
     for number in range(1, many):
         try:
             head = header(caller, at + number * MMSGHDR)
@@ -127,8 +124,9 @@ def run(caller: Caller, first: Header, at: int, many: int, domain: int, stream: 
             message = read(caller, head, domain, stream)
         except OSError:
             break
-        room -= len(message.payload)
-        if room < 0:
+        room -= len(message.payload) + len(message.control)
+        held += len(message.held)
+        if room < 0 or held > MAX_DESCRIPTORS:
             message.close()
             break
         found.append(message)
@@ -137,12 +135,13 @@ def run(caller: Caller, first: Header, at: int, many: int, domain: int, stream: 
 
 def _gather(caller: Caller, segments: list[tuple[int, int]], stream: bool) -> bytes:
     """The bytes of all segments. A stream takes what there is; a datagram is whole or nothing."""
-    if sum([size for _, size in segments]) > MAX_PAYLOAD and not stream:
+    sizes = [size for _, size in segments]
+    if any([size >> 63 for size in sizes]):
+        raise _error(errno.EINVAL)
+    if sum(sizes) > MAX_PAYLOAD and not stream:
         raise _error(errno.EMSGSIZE)
     pieces, room = [], MAX_PAYLOAD
     for at, size in segments:
-        if size >> 63:
-            raise _error(errno.EINVAL)
         size = min(size, room)
         piece = caller.read_some(at, size)
         pieces.append(piece)
@@ -167,19 +166,19 @@ def _control(caller: Caller, header: Header, domain: int, message: Message) -> N
             raise _error(errno.EINVAL)
         body = data[at + _CONTROL.size : at + length]
         if level != _SOL_SOCKET or kind not in (_SCM_RIGHTS, _SCM_CREDENTIALS):
-            if not _is_carried(level, kind, body):
-                raise _error(errno.EPERM)
-            parts.append(_packed(level, kind, body))
+            parts.append(_packed(level, kind, _carried(level, kind, body) if domain in (INET, INET6) else body))
         elif domain not in (INET, INET6):
             parts.append(_SOCKET_PARTS[kind](caller, body, message) if domain == UNIX else b"")
         at += (length + 7) & ~7
     message.control = b"".join(parts)
 
 
-def _is_carried(level: int, kind: int, body: bytes) -> bool:
-    """Whether a part may go with a message: none may choose the way to another place than was decided."""
-    at = _INTERFACE_AT.get((level, kind), len(body))
-    return kind in _CARRIED.get(level, (kind,)) and (level, kind) != _MARK and not any(body[at : at + 4])
+def _carried(level: int, kind: int, body: bytes) -> bytes:
+    """What may go along with a datagram. Raises OSError(EPERM)."""
+    if level in _CARRIED and kind not in _CARRIED[level]:
+        raise _error(errno.EPERM)
+    at = _INTERFACES.get((level, kind))
+    return body if at is None or len(body) < at + 4 else body[:at] + bytes(4) + body[at + 4 :]
 
 
 def _rights(caller: Caller, body: bytes, message: Message) -> bytes:

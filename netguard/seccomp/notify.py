@@ -81,7 +81,7 @@ class Listener:
     def answer(self, id: int, value: int = 0, error: int = 0, flags: int = 0) -> bool:
         """Ends a call with a value or an errno; False when it waits no more (killed, interrupted)."""
         try:
-            fcntl.ioctl(self.fd, SEND, _RESPONSE.pack(id, value, -error, flags))
+            self._tell(SEND, _RESPONSE.pack(id, value, -error, flags))
         except OSError:
             return False
         return True
@@ -89,7 +89,7 @@ class Listener:
     def is_waiting(self, id: int) -> bool:
         """Whether a call still waits: only then was what was read about its thread that thread's."""
         try:
-            fcntl.ioctl(self.fd, IS_VALID, struct.pack("<Q", id))
+            self._tell(IS_VALID, struct.pack("<Q", id))
         except OSError:
             return False
         return True
@@ -97,13 +97,22 @@ class Listener:
     def put_fd(self, id: int, fd: int, at: int, *, close_on_exec: bool) -> None:
         """Puts a copy of our `fd` into the caller's table, at a number of its. Raises OSError."""
         flags = os.O_CLOEXEC if close_on_exec else 0
-        fcntl.ioctl(self.fd, ADD_FD, _ADD_FD.pack(id, SET_FD, fd, at, flags))
+        self._tell(ADD_FD, _ADD_FD.pack(id, SET_FD, fd, at, flags))
 
     def give_fd(self, id: int, fd: int) -> None:
         """Ends a call with a copy of our `fd`, as if the call had made it; close-on-exec. Raises OSError."""
-        fcntl.ioctl(self.fd, ADD_FD, _ADD_FD.pack(id, SEND_FD, fd, 0, os.O_CLOEXEC))
+        self._tell(ADD_FD, _ADD_FD.pack(id, SEND_FD, fd, 0, os.O_CLOEXEC))
 
     def hung_up(self) -> bool:
         """Whether no process is left that the filter holds."""
         found = self._poll.poll(0)
         return bool(found and found[0][1] & select.POLLHUP and not found[0][1] & select.POLLIN)
+
+    def _tell(self, request: int, what: bytes) -> None:
+        """One ioctl. A signal of ours (see `alarm`) must not end it: the call would wait for its answer for ever."""
+        while True:
+            try:
+                fcntl.ioctl(self.fd, request, what)
+            except InterruptedError:
+                continue
+            return

@@ -25,6 +25,9 @@ _NOSIGNAL = 0x4000
 
 _SIGPIPE = 13
 
+#: Bytes of what is left that are tried at a time: more than a buffer has room for would be copied in vain.
+_PIECE = 1 << 18
+
 #: MSG_ZEROCOPY, and SO_ZEROCOPY that it does nothing without.
 _ZEROCOPY, _SO_ZEROCOPY = 0x4000000, 60
 
@@ -64,6 +67,10 @@ class Sending(Waiting):
         if self._sent:
             return self._ended()
         return Done(0, errno.EINPROGRESS if self._connecting else errno.EAGAIN)
+
+    def so_far(self) -> Done | None:
+        """What was sent stays sent, also where nobody waits for it any more."""
+        return Done(self._sent) if self._sent and not self.wanted.counts else None
 
     def interrupted(self) -> Done | None:
         """What was sent counts."""
@@ -113,7 +120,7 @@ def push(wanted: Wanted, message: Message, start: int) -> int:
         flags &= ~_ZEROCOPY
     payload, control, address = message.payload, message.control, connecting.target(wanted)
     if start:
-        payload, control, address = payload[start:], b"", b""
+        payload, control, address = payload[start : start + _PIECE], b"", b""
     if control or wanted.call != "sendto":
         return abi.send_message(wanted.sock, payload, flags, address, control)
     return abi.send(wanted.sock, payload, flags, address)

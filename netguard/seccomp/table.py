@@ -80,7 +80,7 @@ ROWS: tuple[Row, ...] = (
     ("sendto", "", NOTIFY, "names a destination"),
     ("sendmsg sendmmsg", "", NOTIFY, "a destination may stand behind their pointer, where no filter can look"),
     ("bind listen", "", NOTIFY, "open this machine to others"),
-    ("execve execveat", "", NOTIFY, "start a program; told and decided"),
+    ("execve execveat", "", NOTIFY, "start a program; let go on, for this version decides on starts where Python asks"),
     ("socket", "family=AF_UNIX", ALLOW, "its connections are decided on"),
     (
         "socket",

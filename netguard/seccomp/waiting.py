@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import _socket
 import errno
+import os
 import select
 import time
 
+from netguard.seccomp import unheard
 from netguard.seccomp.callers import field
 
 TYPE_CHECKING = False
@@ -32,8 +34,8 @@ SOON, LATE = 0.001, 0.05
 #: Callers whose signals are looked at in one sweep: 11 us each.
 MAX_LOOKS = 100
 
-#: Calls that wait at one time, each with descriptors of ours.
-MAX_WAITING = 4096
+#: The share of our descriptors that calls which wait may hold, so that the guest cannot keep us from all else.
+SHARE = 4
 
 
 class Done:
@@ -78,6 +80,10 @@ class Waiting:
     def expired(self) -> Done:
         """How a time-out ends it."""
         return Done(0, errno.EAGAIN)
+
+    def so_far(self) -> Done | None:
+        """What has been done when the call is given up; None where that is nothing, or the kernel knows it."""
+        return None
 
     def interrupted(self) -> Done | None:
         """How it ends when a signal is pending for its caller; None while none is."""
@@ -124,6 +130,7 @@ class Queue:
         self._listener = listener
         self._calls: dict[int, Waiting] = {}
         self._by_fd: dict[int, int] = {}
+        self._held = 0
         self._next = 0.0
         self._turn = 0
 
@@ -135,8 +142,10 @@ class Queue:
 
     def add(self, id: int, waiting: Waiting) -> Done | None:
         """Has a call wait; returns an end at once where too many do."""
-        if len(self._calls) >= MAX_WAITING:
+        held = waiting.wanted.held()
+        if self._held + held > os.sysconf("SC_OPEN_MAX") // SHARE:
             return Done(0, errno.ENOBUFS)
+        self._held += held
         if waiting.fd >= 0:
             self._epoll.register(waiting.fd, select.EPOLLOUT)
             self._by_fd[waiting.fd] = id
@@ -193,8 +202,12 @@ class Queue:
 
     def _end(self, id: int, done: Done | None) -> tuple[int, Waiting, Done | None]:
         waiting = self._calls.pop(id)
+        self._held -= waiting.wanted.held()
         if waiting.fd >= 0:
             # By hand: epoll holds the guest's open socket and not our descriptor of it, so closing ours would not do.
             self._epoll.unregister(waiting.fd)
             del self._by_fd[waiting.fd]
+        so_far = waiting.so_far() if done is None else None
+        if so_far is not None:
+            unheard.keep(waiting.caller.tid, waiting.wanted, so_far)
         return id, waiting, done

@@ -34,10 +34,10 @@ class World:
 
     def look(self, question: Question, process: Process, now: float) -> Facts:
         """Returns the facts for one `ask`. Raises Malformed for a URL that cannot be read."""
-        return self.heard(question, self._look(question, process, now))
+        return self.told(question, self._look(question, process, now))
 
-    def heard(self, question: Question, facts: Facts) -> Facts:
-        """The same facts, with what the run around this one says against the act."""
+    def told(self, question: Question, facts: Facts) -> Facts:
+        """The facts of a question, with what the run around this one says to it."""
         if self.outer is None:
             return facts
         # NO_FACTS is everybody's.

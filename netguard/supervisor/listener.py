@@ -6,11 +6,14 @@ from __future__ import annotations
 import _socket as socket
 import os
 
+from netguard.supervisor.peer import owner
+
 #: Open connections: each is a thread of the guest's. Past it new ones wait, which is a denial when they time out.
 MAX_PEERS = 8_192
 
-#: Descriptors that the supervisor needs besides those of its peers.
-SPARE_FDS = 64
+#: Descriptors that the supervisor needs besides those of its peers: of the threads whose calls it looks into, of calls
+#: that wait, of notes.
+SPARE_FDS = 4_096
 
 
 def new_address() -> str:
@@ -41,3 +44,28 @@ def listen(address: str) -> socket.socket:
     listener.listen(512)
     listener.setblocking(False)
     return listener
+
+
+def broker(listener: socket.socket, address: str) -> int:
+    """Who connects in this process's place, so in its guest's too: the supervisor of a run around this one; else 0.
+    Then `Peer.receive` hears from the kernel who writes.
+
+    Found by connecting, and by the kernel's word on who did. Where that is not allowed its guest cannot connect either.
+    """
+    ours, theirs = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET), None
+    try:
+        ours.connect("\0" + address[1:])
+        fd, _ = listener._accept()  # type: ignore[attr-defined]  # what `socket.accept` calls
+        theirs = socket.socket(fileno=fd)
+        pid, _ = owner(theirs)
+    except OSError:
+        return 0
+    finally:
+        for sock in (ours, theirs):
+            if sock is not None:
+                sock.close()
+    if pid == os.getpid():
+        return 0
+    # From now on the kernel adds to each frame whose it is, on what is accepted here too, and before that.
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+    return pid

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 
+from netguard.supervisor.stragglers import descendants
 from netguard.supervisor.unixdiag import file_of, place_of
 
 #: Listeners kept. When there are more, those that are closed by now make room; a new one that finds none is not the
@@ -25,6 +26,10 @@ TABLES = (("tcp", "tcp", LISTEN), ("tcp6", "tcp", LISTEN), ("udp", "udp", UNCONN
 #: All addresses, as the tables have them, by the version of the address that is reached. A socket on all IPv6
 #: addresses answers IPv4 too unless it was told not to, which the tables do not show: see `_is_shadowed`.
 EVERYWHERE = {4: ("00" * 4, "00" * 16), 6: ("00" * 16,)}
+
+#: Descriptors that are looked at to find who has taken a listener over. With more than that, a run's own server is not
+#: found, and what connects to it is decided as any other's.
+MAX_DESCRIPTORS = 65_536
 
 Endpoint = tuple[str, str, int]  # (proto, host as packed hex or unix place, port)
 
@@ -43,6 +48,14 @@ class Listener:
     def is_held(self) -> bool:
         """Whether the process still holds it."""
         return _link(f"/proc/{self.pid}/fd/{self.fd}") == self.name
+
+    def is_taken_over(self) -> bool:
+        """Whether another process of the run holds it by now, as the servers of `multiprocessing` and of `inetd` do."""
+        found = holder(self.name)
+        if found is None:
+            return False
+        self.pid, self.fd = found
+        return True
 
 
 class Listening:
@@ -95,12 +108,29 @@ class Listening:
         found = self.held.get(endpoint)
         if found is None:
             return False
-        if found.is_held():
+        if found.is_held() or found.is_taken_over():
             # In another network namespace the same address is another's. A process that left the one it listens in is
             # not looked for: what it meets in a new one is the run's own as well.
             return found.pid == pid or (found.space != "" and found.space == _link(f"/proc/{pid}/ns/net"))
         del self.held[endpoint]
         return False
+
+
+def holder(name: str) -> tuple[int, int] | None:
+    """(pid, fd) of a process of the run that holds a socket, None where there is none."""
+    looked = 0
+    for pid in descendants():
+        try:
+            numbers = os.listdir(f"/proc/{pid}/fd")
+        except OSError:
+            continue  # it has ended, or hides its memory
+        for number in numbers:
+            looked += 1
+            if looked > MAX_DESCRIPTORS:
+                return None
+            if _link(f"/proc/{pid}/fd/{number}") == name:
+                return pid, int(number)
+    return None
 
 
 def _link(path: str) -> str:

@@ -24,7 +24,6 @@ from netguard.supervisor.facts import World
 from netguard.supervisor.listener import MAX_PEERS, listen
 from netguard.supervisor.peer import Peer
 from netguard.supervisor.processes import look
-from netguard.supervisor.stragglers import end_all
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
     from netguard.core.process import Process
     from netguard.core.session import Session
     from netguard.seccomp.notify import Listener
+    from netguard.supervisor.after import After
     from netguard.supervisor.grants import Grant
     from netguard.supervisor.outlet import Outlet
     from netguard.supervisor.wall import Wall
@@ -43,12 +43,6 @@ else:
 
 #: Seconds that a Python guest has to report. A start with many `.pth` files on a slow disk takes one or two.
 HELLO = 20.0
-
-#: Seconds that processes may outlive the program; then they are ended. `--keep-stragglers` waits for them.
-GRACE = 5.0
-
-#: Signals after which they are ended at once.
-ENDING = frozenset((signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT))
 
 #: Questions whose answer lets something happen.
 ACTS = ("ask", "lookup")
@@ -75,7 +69,6 @@ class Loop:
         self.guarded: set[str] = set()
         self.wall: Wall | None = None
         self.end: guest.Change | None = None
-        self.left = 0  # processes that outlived the guest and were ended
         self.next_tick = time.monotonic() + 1.0
         # One room for every frame: made anew each time, it would cost more than all else of a question.
         self.room = bytearray(MAX_FRAME + 1)
@@ -83,6 +76,7 @@ class Loop:
         self.address = address
         self.listener = listen(address)
         self.listening = True
+        self.broker = 0  # who connects for our guest: the supervisor of a run around this one
         self.poll = select.epoll()
         self.poll.register(self.listener, select.EPOLLIN)
         self.poll.register(self.desk.resolver.fd, select.EPOLLIN)
@@ -93,10 +87,10 @@ class Loop:
 
         self.wall = Wall(listener, self, self.address)
 
-    def serve(self, pid: int, inbox: signals.Inbox, *, must_report: bool, keep: bool = False) -> guest.Change:
-        """Runs until the guest has ended and, behind a wall, all that it has started; returns how the guest ended.
+    def serve(self, pid: int, inbox: signals.Inbox, *, must_report: bool, after: After | None = None) -> guest.Change:
+        """Runs until the guest has ended and, if there is an `after`, all that it has started; returns how it ended.
 
-        must_report: a guest that does not report is killed.  keep: what outlives it may take as long as it likes.
+        must_report: a guest that does not report is killed.
         """
         self.poll.register(inbox.fd, select.EPOLLIN)
         job = guest.Job(pid)
@@ -108,9 +102,13 @@ class Loop:
                 deadline += time.monotonic() - before  # the whole job may have been stopped in there
             if must_report and not self.reported and time.monotonic() > deadline:
                 guest.send(pid, signal.SIGKILL)
-        if self.wall:
-            self._outlast(self.wall, inbox, keep)
+        if after:
+            self.next_tick = time.monotonic() + 1.0  # the seconds of `after` begin now
+            wall = self.wall
+            after.wait(lambda: self._turn(inbox), inbox, (lambda: wall.over) if wall else None)
         self._drain()
+        if self.wall:
+            self.wall.close()
         self.desk.tick(time.monotonic())
         return self.end
 
@@ -138,17 +136,6 @@ class Loop:
                 self.desk.tick(now)
                 self.next_tick = now + 1.0
         return came
-
-    def _outlast(self, wall: Wall, inbox: signals.Inbox, keep: bool) -> None:
-        """Watches what the guest has left behind, and ends it when its time is up: nothing runs on unwatched."""
-        until = time.monotonic() + GRACE
-        while not wall.over and (keep or time.monotonic() < until):
-            if self._turn(inbox):
-                came = {arrival.signum for arrival in inbox.drain()}
-                guest.reap()
-                if came & ENDING:
-                    break
-        self.left = 0 if wall.over else end_all()
 
     def _until(self, now: float) -> float:
         """When something is to be done by itself."""
@@ -187,7 +174,7 @@ class Loop:
         except OSError:  # out of descriptors: whoever waits is denied by its own time-out
             self._listen(False)
             return
-        peer = Peer(socket.socket(fileno=fd), self._forget)
+        peer = Peer(socket.socket(fileno=fd), self._forget, broker=self.broker)
         if peer.uid != os.geteuid() and os.geteuid() != 0:
             peer.sock.close()
             return
@@ -226,7 +213,7 @@ class Loop:
     def hear(self, peer: Peer) -> None:
         """Hears one frame of a peer."""
         try:
-            length = peer.sock.recv_into(self.room)
+            length = peer.receive(self.room)
         except BlockingIOError:
             return
         except OSError:
@@ -324,6 +311,8 @@ class Loop:
             raise Malformed("another version")
         if run != self.run:
             raise Malformed("another run")
+        if peer.pid in (0, self.broker):
+            raise Malformed("a process that does not speak for itself")
         if key:
             peer.key = keyed(derive(self.master, key[:MAX_NUMBER]))
         peer.process = look(peer.pid, peer.tid or to_int(tid), peer.uid)

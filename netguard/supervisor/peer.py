@@ -22,10 +22,16 @@ if TYPE_CHECKING:
 UCRED = 12
 
 
+def owner(sock: socket.socket) -> tuple[int, int]:
+    """(pid, uid) of who connected to us, by the kernel's word."""
+    attested = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, UCRED)
+    return int.from_bytes(attested[:4], sys.byteorder), int.from_bytes(attested[4:8], sys.byteorder)
+
+
 class Peer:
     """One connection.
 
-    pid, uid: of who opened it, by the kernel's word.
+    pid, uid: of who opened it, by the kernel's word; pid 0: it says so with the first frame.
     tid:      its thread, where the kernel said that too; 0: only the guest says it.
     process:  what is known of it; None until it has said `open`.
     waiting:  whether a question of its has no answer yet. It may ask the next one only then, so that nobody can pile
@@ -45,10 +51,12 @@ class Peer:
         "waiting",
     )  # fmt: skip
 
-    def __init__(self, sock: socket.socket, hung_up: Callable[[Peer], None], pid: int = 0, tid: int = 0) -> None:
-        attested = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, UCRED)
-        said, self.uid = [int.from_bytes(attested[at : at + 4], sys.byteorder) for at in (0, 4)]
-        self.pid = pid or said
+    def __init__(
+        self, sock: socket.socket, hung_up: Callable[[Peer], None], pid: int = 0, tid: int = 0, broker: int = 0
+    ) -> None:
+        """broker: who connects in the place of others, and so is not who asks."""
+        said, self.uid = owner(sock)
+        self.pid = pid or (said if said != broker else 0)
         self.tid = tid
         self.sock = sock
         self.fd = sock.fileno()
@@ -60,6 +68,20 @@ class Peer:
         self.closed = False
         self.key = keyed(b"")
         self.code = self.key
+
+    def receive(self, room: bytearray) -> int:
+        """Reads one frame; returns its length, 0 at the end. Raises OSError.
+
+        A connection that another has opened for this peer is of the process that writes the first frame, of which the
+        kernel says the pid (SCM_CREDENTIALS). The run around us lets nobody claim another's.
+        """
+        if self.pid:
+            return self.sock.recv_into(room)
+        length, said, _, _ = self.sock.recvmsg_into([room], socket.CMSG_SPACE(UCRED))
+        for level, kind, data in said:
+            if level == socket.SOL_SOCKET and kind == socket.SCM_CREDENTIALS:
+                self.pid = int.from_bytes(data[:4], sys.byteorder)
+        return length
 
     def asked(self, frame: bytes) -> None:
         """A question has come; its own text is part of what seals its answer."""

@@ -23,6 +23,11 @@ if TYPE_CHECKING:
     from netguard.supervisor.target import Target
 
 
+#: Why there is no more than tier C inside another run, and what would help.
+INSIDE = "inside another run, whose wall alone decides on native code and other programs"
+OUTSIDE = "run netguard outside of it"
+
+
 class Start:
     """A guest that is about to run.
 
@@ -91,16 +96,25 @@ class Start:
 
 
 def ready(
-    target: Target, environ: Mapping[str, str], mask: Iterable[int], keep_fds: tuple[int, ...], wall: str
+    target: Target,
+    environ: Mapping[str, str],
+    mask: Iterable[int],
+    keep_fds: tuple[int, ...],
+    wall: str,
+    *,
+    inside: bool = False,
 ) -> Start:
     """Returns the guest, ready to run behind the wall that is asked for: "auto", "require" or "off".
 
+    inside: whether there is a run with a wall around this one, so that what is missing here is missing for that.
     Raises StartError: when a wall is required and this machine gives none, and for a descriptor that is not there.
     """
     guest.shut_inherited(keep_fds, target.fds)
     start = Start(target, environ, mask)
     if wall != "off":
         start.stand()
+    if inside and start.tier and start.tier.letter != "A":
+        start.tier = Tier(start.tier.runs_as, start.tier.fence, INSIDE, OUTSIDE)
     refusal = start.tier.refusal() if start.tier and wall == "require" else ""
     if refusal:
         start.give_up()

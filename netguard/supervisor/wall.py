@@ -29,7 +29,7 @@ from netguard.core.process import Process
 from netguard.core.question import BOTH, KERNEL, Malformed, Question, parse
 from netguard.core.request import NO_CODE
 from netguard.errors import TrailError
-from netguard.seccomp import act, arguments, kill
+from netguard.seccomp import act, arguments, kill, unheard
 from netguard.seccomp.abi import NUMBERS
 from netguard.seccomp.callers import Callers
 from netguard.seccomp.notify import CONTINUE
@@ -70,6 +70,9 @@ PASSED = ("execve", "execveat")
 
 #: Behind the channel's name: the socket that the thread wants is for notes.
 NOTES = b".notes"
+
+#: Errors that say that we are at our end, and nothing of the guest's call.
+OURS = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 
 #: Errors that say "not yet": how it ends is not known to us.
 PENDING = (errno.EINPROGRESS, errno.EALREADY, errno.EAGAIN)
@@ -137,6 +140,12 @@ class Wall:
             self.taken.append(call)
             call = self.listener.receive() if len(self.taken) < MAX_TAKEN else None
 
+    def close(self) -> None:
+        """The run is over: nobody is answered any more."""
+        for id, _, _ in self.queue.close():
+            self.waiting.pop(id).wanted.close()
+        self.callers.close()
+
     # One call
 
     def handle(self, call: Notification) -> None:
@@ -154,6 +163,8 @@ class Wall:
             caller = self.callers.find(call.tid)
             wanted = arguments.read(name, call.args, caller)
         except OSError as error:
+            if error.errno in OURS:
+                raise
             self.listener.answer(call.id, error=error.errno or errno.EPERM)
             return
         try:
@@ -171,6 +182,9 @@ class Wall:
             self.perform(call)
         elif wanted.call == "connect" and wanted.address.startswith(self.address):
             self.connect_channel(call)
+        elif wanted.foreign:
+            self.listener.answer(call.id, error=errno.EACCES)
+            wanted.close()
         else:
             self.decide(call)
 
@@ -195,7 +209,7 @@ class Wall:
         if desk.owed and not desk.paid([Reply(call, "", DENY)]):
             return
         question = asked(wanted, note)
-        facts = self.loop.world.heard(question, self.facts_of(wanted, caller, now))
+        facts = self.loop.world.told(question, self.facts_of(wanted, caller, now))
         call.own = facts.own
         commands = self.loop.session.ask(call, process, question, facts, now)
         if self.loop.may_keep(facts, commands):
@@ -283,7 +297,8 @@ class Wall:
             restarts = done.error == ERESTARTSYS and wanted.kind and len(self.again) < MAX_KNOWN
             if restarts:
                 self.again[call.caller.tid] = same_act(self.process_of(call.caller), wanted), call.seq
-            self.listener.answer(call.id, done.value, done.error)
+            if not self.listener.answer(call.id, done.value, done.error):
+                unheard.keep(call.caller.tid, wanted, done)
             if not restarts and call.seq and done.error not in PENDING:
                 ms = round((time.monotonic() - call.started) * 1000, 3)
                 self.loop.desk.do([Record({"kind": "result", "of": call.seq, "errno": done.error, "ms": ms})])

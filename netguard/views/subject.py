@@ -145,17 +145,27 @@ def arguments_text(record: Record) -> str:
 
 
 def code_text(record: Record) -> str:
-    """Where in the guest's code it came from, `script.py:12 upload`, raw; "" if nobody said."""
+    """Where in the guest's code it came from, `script.py:12 upload`, or which program it was that announces nothing,
+    `curl`; raw, "" if nobody said."""
     return " ".join(part for part in code_parts(record) if part)
 
 
 def code_parts(record: Record) -> tuple[str, str]:
-    """`script.py:12` and the function, raw; "" for what nobody said, and for a function that is the whole script."""
+    """`script.py:12` and the function, raw; "" for what nobody said, and for a function that is the whole script. Of a
+    call that only the kernel saw, the program's name."""
     code = record.get("code")
     if not isinstance(code, dict) or not code.get("file"):
-        return "", ""
+        return unannounced(record), ""
     file = str(code["file"])
     # The last part of a path, on any system's spelling of it.
     name = file.replace("\\", "/").rpartition("/")[2] or file
     line, func = code.get("line"), code.get("func")
     return f"{name}:{line}" if line else name, str(func) if func and func != "<module>" else ""
+
+
+def unannounced(record: Record) -> str:
+    """The name of the program whose call the kernel saw and nobody announced, raw; "" for any other record."""
+    proc = record.get("proc")
+    if record.get("layers") not in (["kernel"], ("kernel",)) or not isinstance(proc, dict):
+        return ""
+    return str(proc.get("exe") or "").rpartition("/")[2]

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -376,12 +376,14 @@ def test_guest_s_environment_is_its_own(tmp_path: Path) -> None:
 # A run inside a run
 
 
-def nested(tmp_path: Path, outer: str, inner: str, *words: str) -> tuple[str, str, list[Any], list[Any]]:
-    """Runs under both; returns output, errors, and both trails."""
+def nested(
+    tmp_path: Path, outer: str, inner: str, *words: str, options: Sequence[str] = ()
+) -> tuple[str, str, list[Any], list[Any]]:
+    """Runs under both, the outer one with these options; returns output, errors, and both trails."""
     (tmp_path / "inner.yaml").write_text(inner)
     log = str(tmp_path / "inner.jsonl")
     command = ["-m", "netguard", "run", "--quiet", "--rules", str(tmp_path / "inner.yaml"), "--log", log, *words]
-    result = run_guarded(command, rules=outer)
+    result = run_guarded(command, rules=outer, options=options)
     return result.stdout, result.stderr, result.trail, read_trail(log)
 
 
@@ -400,15 +402,52 @@ def test_inner_run_works_and_the_outer_one_hears_of_it(tmp_path: Path) -> None:
     assert outer[-1]["exit"] == inner[-1]["exit"] == 0
 
 
+NO_TCP = ALLOW + "rules:\n  - {deny: connect, proto: tcp, name: no-tcp, because: not from here}\n"
+
+
 def test_outer_run_denies_what_the_inner_one_allows(tmp_path: Path) -> None:
-    rules = ALLOW + "rules:\n  - {deny: connect, proto: tcp, name: no-tcp, because: not from here}\n"
     with TcpEcho() as server:
-        out, err, outer, inner = nested(tmp_path, rules, ALLOW, "-c", KNOCK, str(server.port))
+        words = ("-c", KNOCK, str(server.port))
+        out, err, outer, inner = nested(tmp_path, NO_TCP, ALLOW, *words, options=["--wall", "off"])
         assert (out, server.connections) == ("Denied\n", 0), err
     assert connects(outer) == [("deny", "127.0.0.1", server.port)]
     [line] = [line for line in inner if line["kind"] == "connect"]
     assert line["rule"] == "outer-run"
     assert "no-tcp" in line["why"]
+
+
+@pytest.mark.kernel
+def test_outer_wall_denies_what_the_inner_run_allows(tmp_path: Path) -> None:
+    """It answers the inner guest's own call: the inner run has nothing to say in it."""
+    with TcpEcho() as server:
+        out, err, outer, _ = nested(tmp_path, NO_TCP, ALLOW, "-c", KNOCK, str(server.port))
+        assert (out, server.connections) == ("PermissionError\n", 0), err
+    assert connects(outer) == [("deny", "127.0.0.1", server.port)]
+
+
+@pytest.mark.kernel
+def test_inner_run_knows_its_guest_behind_an_outer_wall(tmp_path: Path) -> None:
+    """Though another process connects for it: on record is who asked, and what holds is said."""
+    code = KNOCK.replace("import", "import os, threading; print(os.getpid())\nimport", 1)
+    with TcpEcho() as server:
+        log = ALLOW.replace("allow", "log")
+        out, err, outer, inner = nested(tmp_path, log, log, "-c", code, str(server.port))
+        assert server.connections == 1, err
+    pid = int(out.split()[0])
+    said = [line["proc"] for line in inner if line["kind"] == "connect" and "ip" in line["dst"]]
+    assert [(proc["pid"], proc["tid"], proc["argv"][1]) for proc in said] == [(pid, pid, "-c")]
+    assert (outer[0]["tier"], outer[0]["wall"]) == ("A", "on")
+    assert inner[0]["tier"] == "C"
+    assert inner[0]["wall"].startswith("partly: inside another run")
+
+
+@pytest.mark.kernel
+def test_wall_that_is_required_is_not_to_be_had_inside(tmp_path: Path) -> None:
+    log = str(tmp_path / "inner.jsonl")
+    result = run_guarded(["-m", "netguard", "run", "--wall", "require", "--log", log, "-c", "print(1)"], rules=ALLOW)
+    assert (result.status, result.stdout) == (125, "")
+    assert "--wall require: inside another run, " in result.stderr
+    assert "run netguard outside of it" in result.stderr
 
 
 def test_inner_run_denies_what_the_outer_one_allows(tmp_path: Path) -> None:

@@ -87,7 +87,7 @@ def drain(inbox: socket.socket) -> int:
     return count
 
 
-def race(guest: str, act: str = "", *, wall: str = "on", seconds: float = 1.5) -> Arrived:
+def race(guest: str, act: str = "", *, wall: str = "on", seconds: float = 0.8) -> Arrived:
     with socket.socket(type=socket.SOCK_DGRAM) as good, socket.socket(type=socket.SOCK_DGRAM) as evil:
         ports = []
         for inbox in (good, evil):

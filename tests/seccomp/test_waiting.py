@@ -223,10 +223,37 @@ def test_connect_that_waits_holds_up_no_other() -> None:
     assert walled.vanished == 3, "who is killed is let go"
 
 
-@pytest.mark.parametrize("killable", [True, False], ids=["killable wait", "older kernel"])
-def test_signals_do_not_keep_a_call_from_ending(killable: bool) -> None:
-    """A signal every 5 ms, a decision that takes 20: the call must still end."""
-    walled = run(SIGNALS, slow=0.02, killable=killable)
+def test_signals_do_not_keep_a_call_from_ending() -> None:
+    """A signal every 5 ms, a decision that takes 20: the call ends, and is made once."""
+    walled = run(SIGNALS, slow=0.02)
     assert walled.said == {"result": 0}
-    if killable:
-        assert len(walled.calls("connect")) == 1
+    assert len(walled.calls("connect")) == 1
+
+
+REPEATED = """
+import signal, time
+L = server(); inbox = server(kind=socket.SOCK_DGRAM); out = socket.socket(type=socket.SOCK_DGRAM)
+signal.signal(signal.SIGALRM, lambda *_: None); signal.siginterrupt(signal.SIGALRM, restarts is False)
+one, other = socket.socketpair()
+def interrupted(act):
+    signal.setitimer(signal.ITIMER_REAL, 0.05)
+    while (result := act()) == "EINTR": pass
+    return result
+made = socket.socket()
+say(connects=interrupted(lambda: raw("connect", made, L.getsockname() and inet(L.getsockname()[1]), 16)))
+say(sends=interrupted(lambda: raw("sendto", out, b"once", 4, 0, inet(inbox.getsockname()[1]), 16)))
+segment = ctypes.create_string_buffer(b"once"); vector = ctypes.create_string_buffer(
+    struct.pack("<QQ", ctypes.addressof(segment), 4))
+header = struct.pack("<QI4xQQQQi4x", 0, 0, ctypes.addressof(vector), 1, 0, 0, 0)
+say(streams=interrupted(lambda: raw("sendmsg", one, header, 0)))
+inbox.setblocking(False)
+say(datagrams=[became(lambda: len(inbox.recv(99))) for _ in range(2)], stream=len(other.recv(99)))
+"""
+
+
+@pytest.mark.parametrize("restarts", [True, False], ids=["begun anew", "EINTR"])
+def test_call_that_a_signal_takes_from_us_is_carried_out_once(restarts: bool) -> None:
+    """On a kernel that lets a signal end the wait, after the act and before its answer."""
+    walled = run(REPEATED, slow=0.1, slow_answer=True, killable=False, given={"restarts": restarts})
+    assert walled.said == {"connects": 0, "sends": 4, "streams": 4, "datagrams": [4, "EAGAIN"], "stream": 4}
+    assert len(walled.calls("connect")) == 2, "it was interrupted"

@@ -31,7 +31,7 @@ def write(folder: Path, code: str, name: str = "guest.py") -> str:
 def guarded(
     folder: Path, code: str, interpreter: Interpreter, *, rules: str = LOG, flags: Sequence[str] = (), **how: Any
 ) -> Result:
-    """Runs the script under `netguard run`, quiet, on one interpreter: the witness alone, unless a wall is asked for."""
+    """Runs the script under `netguard run`, quiet, on one interpreter: the witness alone, unless `wall` says more."""
     words = ["--", interpreter.path, *flags, write(folder, code)]
     return run_guarded(words, rules=rules, options=["--quiet"], cwd=folder, **{"wall": "off", **how})
 

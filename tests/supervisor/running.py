@@ -20,11 +20,14 @@ ENTRY = "import sys\n{}\nfrom netguard.commands import main\nsys.exit(main())\n"
 
 
 def run_client(folder: Path, script: str, *, rules: str = "version: 1\ndefault: allow\n", **more: Any) -> Result:
-    """Runs a script of `client.py`'s names in a guest without a shim, and returns what came of the run."""
+    """Runs a script of `client.py`'s names in a guest without a shim, and returns what came of the run.
+
+    Without a wall, which would put a line of its own in the place of the client's.
+    """
     path = folder / "client_script.py"
     path.write_text(script)
     command = ["--", "sh", "-c", 'exec "$@"', "sh", sys.executable, "-I", CLIENT, str(path)]
-    return run_guarded(command, rules=rules, **more)
+    return run_guarded(command, rules=rules, **{"wall": "off", **more})
 
 
 def is_alive(pid: int) -> bool:
@@ -56,17 +59,19 @@ def running(
     fault: str = "",
     env: Mapping[str, str | None] | None = None,
     prefix: Sequence[str] = (),
+    wall: str = "off",
     **popen: Any,
 ) -> Iterator[Running]:
     """A run; at the end everything in its session is killed.
 
     fault:  Python that the supervisor's process runs before it starts.
     prefix: a command that starts the command that follows it.
+    wall:   "auto" where the wall is the subject, and not the channel or the trail.
     """
     (folder / "rules.yaml").write_text(rules)
     trail = folder / "trail.jsonl"
     command = [*prefix, sys.executable, "-c", ENTRY.format(fault), "run", "--rules", str(folder / "rules.yaml")]
-    command += ["--log", str(trail), *options, *args]
+    command += ["--log", str(trail), "--wall", wall, *options, *args]
     pipes: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
     process = subprocess.Popen(
         command, env=clean_environment(str(folder), env), cwd=folder, text=True, start_new_session=True,

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from netguard.core.commands import Reply
+from netguard.core.commands import Record, Reply
 from netguard.core.policy import ALLOW, LOG
 from netguard.core.process import Process
 from netguard.core.question import MAX_NUMBER
@@ -38,8 +38,13 @@ def granted(verdict: str = ALLOW, *rest: str) -> Reply:
 
 def kept(asker: Any, line: dict[str, object] | None = None) -> Grants:
     known = Grants()
-    known.keep(asker, frame("1", "connect", "x"), granted(LOG if line else ALLOW, ""), line)
+    keep(known, asker, "connect\0x", granted(LOG if line else ALLOW, ""), line)
     return known
+
+
+def keep(known: Grants, asker: Any, text: str, reply: Reply, line: dict[str, object] | None = None) -> None:
+    """Keeps the grant of a question, by what stands behind its number."""
+    known.keep(asker.process, b"\0" + text.encode(), [*([Record(line)] if line else []), reply])
 
 
 def test_same_question_of_the_same_process_is_found_with_its_own_number() -> None:
@@ -80,7 +85,7 @@ def test_too_many_grants_are_forgotten() -> None:
     asker: Any = Asker()
     known = Grants()
     for number in range(grants.MAX_GRANTS + 1):
-        known.keep(asker, frame("1", str(number)), granted(), None)
+        keep(known, asker, str(number), granted())
     assert len(known.known) == 1
     known.forget()
     assert known.known == {}
@@ -90,7 +95,7 @@ def test_long_question_is_not_kept() -> None:
     """A guest could have a thousand of 128 KB kept."""
     asker: Any = Asker()
     known = Grants()
-    known.keep(asker, frame("1", "x" * grants.MAX_KEPT), granted(), None)
+    keep(known, asker, "x" * grants.MAX_KEPT, granted())
     assert known.known == {}
 
 

@@ -177,6 +177,20 @@ def test_other_process_s_server_is_not_own(closing: ExitStack) -> None:
         server.stdin.close()
 
 
+def test_listener_that_a_child_has_taken_over_is_own(closing: ExitStack, tmp_path: Path) -> None:
+    """As with a forkserver: one process binds, another accepts."""
+    path = str(tmp_path / "server")
+    sock = bound_path(closing, path)
+    known = shown(sock)
+    command = [sys.executable, "-c", "import sys; sys.stdin.read()"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, pass_fds=(sock.fileno(),)) as child:
+        sock.close()
+        assert known.owns_path(PID, path)
+        assert child.stdin is not None
+        child.stdin.close()
+    assert not known.owns_path(PID, path)
+
+
 def test_nearer_server_of_another_is_not_own(closing: ExitStack) -> None:
     """On all IPv6 addresses and no IPv4 one: 127.0.0.1 at the same port is somebody else's."""
     ours = bound(closing, "::", IPV6_V6ONLY=1)

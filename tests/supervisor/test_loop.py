@@ -256,7 +256,7 @@ for port, expected in ((80, OSError), (81, netguard.Denied), (80, OSError)):
 
 def test_fault_that_ends_the_loop_ends_the_guest(tmp_path: Path) -> None:
     """Nobody would watch it."""
-    fault = "import netguard.supervisor.loop as loop\nloop.Loop._tick = lambda self, now: 1 / 0"
+    fault = "import netguard.supervisor.loop as loop\nloop.Desk.tick = lambda self, now: 1 / 0"
     guest = "import os, time; print(os.getpid(), flush=True); time.sleep(600)"
     with running(tmp_path, ["-c", guest], fault=fault) as run:
         run.process.wait(60)

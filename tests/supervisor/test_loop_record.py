@@ -97,7 +97,7 @@ for _ in range(2):
     except netguard.Denied as error:
         print(error.rule)
 """
-    with running(tmp_path, ["-c", script, str(server.port)]) as run:
+    with running(tmp_path, ["-c", script, str(server.port)], options=["--wall", "off"]) as run:
         supervisor = int(run.process.stdout.readline())
         assert supervisor == run.process.pid
         os.kill(supervisor, signal.SIGKILL)
@@ -109,7 +109,7 @@ for _ in range(2):
 
 
 def test_guest_that_outlives_the_run_is_denied(tmp_path: Path, server: Counting) -> None:
-    """A daemon has left its parent, its session and its terminal; nobody is left to ask."""
+    """A daemon has left its parent, its session and its terminal; nobody is left to ask. Behind a wall it is ended."""
     script = """
 import os, socket, sys
 if os.fork() == 0:
@@ -133,7 +133,7 @@ os.wait()
     os.mkfifo(out)
     null = subprocess.DEVNULL
     args = ["-c", script, str(server.port), str(gate), str(out)]
-    with running(tmp_path, args, stdin=null, stdout=null, stderr=null) as run:
+    with running(tmp_path, args, options=["--wall", "off"], stdin=null, stdout=null, stderr=null) as run:
         assert run.process.wait(30) == 0
         gate.write_text("")
         assert out.read_text() == "Denied"

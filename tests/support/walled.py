@@ -11,6 +11,7 @@ import asyncio  # noqa: F401
 import encodings.idna  # noqa: F401
 import json
 import os
+import resource
 import select
 import signal
 import socket  # noqa: F401
@@ -22,7 +23,7 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from netguard.seccomp import abi, act, arguments, table
+from netguard.seccomp import abi, act, arguments, table, unheard
 from netguard.seccomp.callers import Callers
 from netguard.seccomp.notify import CONTINUE, Listener, Notification
 from netguard.seccomp.waiting import Done, Queue, Waiting
@@ -60,7 +61,9 @@ def run(guest: str, *, wall: str = "on", uid: int | None = None, timeout: float 
     wall: "on"; "off": no filter at all; "check": what a check without acting for the guest would be: the address is
           looked at and the kernel told to go on.
     deny_ports, deny_places: where nothing may be sent; all else is allowed.
-    slow: seconds that each decision takes. killable: False for a kernel that cannot wait without being interrupted.
+    slow: seconds that each decision takes; with slow_answer, each answer to what has been done.
+    killable: False for a kernel that cannot wait without being interrupted.
+    files: how many descriptors the supervisor may have.
     as_guest: the guest changes to this user, and the supervisor does not.
     """
     spec.update(guest=guest, wall=wall, uid=uid)
@@ -134,7 +137,8 @@ class Supervisor:
             self.check(call)
             return
         note: dict[str, Any] = {"call": self.names[call.number], "tid": call.tid}
-        self.seen.append(note)
+        if len(self.seen) < 2_000:
+            self.seen.append(note)
         try:
             caller = self.callers.find(call.tid)
             wanted = arguments.read(note["call"], call.args, caller)
@@ -147,9 +151,10 @@ class Supervisor:
         if not self.listener.is_waiting(call.id):
             wanted.close()
             return
-        time.sleep(self.spec.get("slow", 0))
+        if self.spec.get("slow") and not self.spec.get("slow_answer"):
+            time.sleep(self.spec["slow"])
         if not self.allows(wanted):
-            self.finish(call.id, wanted, Done(0, 13))
+            self.finish(call.id, call.tid, wanted, Done(0, 13))
             return
         try:
             done = act.perform(wanted, caller)
@@ -160,7 +165,7 @@ class Supervisor:
             if ended is None:
                 return
             done = ended
-        self.finish(call.id, wanted, done)
+        self.finish(call.id, call.tid, wanted, done)
 
     def allows(self, wanted: arguments.Wanted) -> bool:
         """Whether the list lets it through."""
@@ -188,12 +193,15 @@ class Supervisor:
                 waiting.wanted.close()
                 self.vanished += 1
             else:
-                self.finish(id, waiting.wanted, done)
+                self.finish(id, waiting.caller.tid, waiting.wanted, done)
 
-    def finish(self, id: int, wanted: arguments.Wanted, done: Done) -> None:
+    def finish(self, id: int, tid: int, wanted: arguments.Wanted, done: Done) -> None:
         """Answers one call."""
+        if self.spec.get("slow_answer"):
+            time.sleep(self.spec["slow"])
+        if not self.listener.answer(id, done.value, done.error):
+            unheard.keep(tid, wanted, done)
         wanted.close()
-        self.listener.answer(id, done.value, done.error)
 
 
 def _install(killable: bool) -> int:
@@ -254,6 +262,8 @@ def main() -> None:
         status = os.waitpid(child, 0)[1]
     else:
         pidfd = abi.open_pidfd(child)
+        limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (spec.get("files", limits[0]), limits[1]))
         supervisor = Supervisor(spec, Listener(abi.get_fd(pidfd, number)))
         os.close(pidfd)
         os.write(go_write, b"x")

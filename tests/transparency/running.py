@@ -17,11 +17,15 @@ from tests.transparency import bounded
 #: Rules that let everything happen and put everything on record.
 LOG_ALL = "version: 1\ndefault: log\n"
 
-#: How a command is run: not at all guarded, under a supervisor, or with the guard in it by its environment alone.
-BARE, RUN, INJECTED = "bare", "run", "injected"
-GUARDED = (RUN, INJECTED)
+#: How a command is run: not at all guarded, under a supervisor behind the wall or without it, or with the guard in it
+#: by its environment alone.
+BARE, RUN, NO_WALL, INJECTED = "bare", "run", "run without the wall", "injected"
+GUARDED = (RUN, NO_WALL, INJECTED)
 
-#: How often a test that came out otherwise is run alone, bare and guarded, before that counts.
+#: What `netguard run` is told in each.
+WALL = {RUN: "require", NO_WALL: "off"}
+
+#: How often tests that came out otherwise are run without the others, bare and guarded, before that counts.
 AGAIN = 3
 
 GUEST = Path(__file__).parent / "guest"
@@ -93,11 +97,11 @@ def guarded(words: Sequence[str], mode: str, folder: Path) -> tuple[list[str], d
     env = clean_environment(str(folder), {"TMPDIR": str(folder / "work")})
     if mode == INJECTED:
         env.update(asking(folder, LOG_ALL))
-    if mode != RUN:
+    if mode not in WALL:
         return list(words), env
     rules = folder / "rules.yaml"
     rules.write_text(LOG_ALL)
-    options = ["--quiet", "--rules", str(rules), "--log", str(folder / "trail.jsonl")]
+    options = ["--quiet", "--wall", WALL[mode], "--rules", str(rules), "--log", str(folder / "trail.jsonl")]
     return [sys.executable, "-m", "netguard", "run", *options, "--", *words], env
 
 
@@ -130,25 +134,27 @@ def compare(suite: Suite) -> Comparison:
     )
 
 
-def side_by_side(suite: Suite, modes: Sequence[str]) -> list[dict[str, Ended]]:
+def side_by_side(suite: Suite, modes: Sequence[str], only: Sequence[str] = ()) -> list[dict[str, Ended]]:
     """How the tests ended in each mode."""
     with ThreadPoolExecutor() as pool:
-        return list(pool.map(suite.run, modes))
+        return list(pool.map(lambda mode: suite.run(mode, only), modes))
 
 
 def confirmed(suite: Suite, mode: str, found: list[Difference]) -> list[Difference]:
-    """Those differences that are there each time: alone, or among all the others once more."""
-    unsure = [one for one in found if not differs_alone(suite, mode, one.test)]
-    again = [one.test for one in compared(*side_by_side(suite, (BARE, mode)))] if unsure else []
-    return [one for one in found if one not in unsure or one.test in again]
-
-
-def differs_alone(suite: Suite, mode: str, test: str) -> bool:
-    """Whether a test by itself ends otherwise under guard each time."""
-    if test == PROCESS:
-        return False
+    """Those differences that are there each time: by themselves, or among all the others once more."""
+    left = found
     for _ in range(AGAIN):
-        bare, other = suite.run(BARE, [test]), suite.run(mode, [test])
-        if bare.get(test, ABSENT).outcome == other.get(test, ABSENT).outcome:
-            return False
-    return True
+        left = again(suite, mode, left, only=True)
+    others = again(suite, mode, [one for one in found if one not in left], only=False)
+    return [one for one in found if one in left or one in others]
+
+
+def again(suite: Suite, mode: str, found: list[Difference], *, only: bool) -> list[Difference]:
+    """Those of some differences that are there in one more run: of the tests that differ, or of all."""
+    if not found:
+        return []
+    tests = [one.test for one in found if one.test != PROCESS] if only else []
+    if only and not tests:
+        return []
+    differing = {one.test for one in compared(*side_by_side(suite, (BARE, mode), tests))}
+    return [one for one in found if one.test in differing and (one.test != PROCESS or not only)]

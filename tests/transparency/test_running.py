@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -12,8 +13,8 @@ import pytest
 
 from tests.support.isolation import missing
 from tests.transparency import bounded
-from tests.transparency.differences import KNOWN, unexpected
-from tests.transparency.running import BARE, GUARDED, HANGS, RUN, Ended, Suite, compare
+from tests.transparency.differences import KNOWN, WALLED, known, unexpected
+from tests.transparency.running import BARE, GUARDED, HANGS, INJECTED, RUN, Ended, Suite, compare
 
 PAGE = Path(__file__).parents[2] / "docs" / "explanation" / "transparency.md"
 
@@ -91,12 +92,16 @@ def alive(pid: int) -> bool:
 
 
 def test_the_table_is_strict() -> None:
-    known = next(iter(KNOWN))
-    tests = frozenset((known, "new"))
-    assert unexpected([known], tests) == {}
-    assert list(unexpected([known, "new"], tests)) == ["new"]
-    assert list(unexpected([], tests)) == [known]
-    assert unexpected([], frozenset(("new",))) == {}
+    table = {"one": "why", "some.Class": "why"}
+    tests = frozenset(("one", "some.Class.first", "some.Class.second", "some.Classes", "new"))
+    assert unexpected(["one", "some.Class.second"], tests, table) == {}
+    assert list(unexpected(["one", "some.Class.first", "some.Classes"], tests, table)) == ["some.Classes"]
+    assert list(unexpected([], tests, table)) == ["one", "some.Class"]
+    assert unexpected([], frozenset(("new",)), table) == {}
+
+
+def test_what_differs_behind_the_wall_is_for_the_wall_alone() -> None:
+    assert set(known(RUN)) - set(known(INJECTED)) == set(WALLED)
 
 
 def sections() -> Iterator[tuple[str, str]]:
@@ -107,5 +112,5 @@ def sections() -> Iterator[tuple[str, str]]:
 
 
 def test_the_page_says_which_tests_notice_what() -> None:
-    said = {(word.strip("`|,. "), heading) for heading, text in sections() for word in text.split() if "`test_" in word}
-    assert said == {(test.rpartition(".")[2], heading) for test, heading in KNOWN.items()}
+    said = {(name, heading) for heading, text in sections() for name in re.findall(r"`(test_\w+|\w+Test)`", text)}
+    assert said == {(name.rpartition(".")[2], heading) for name, heading in {**KNOWN, **WALLED}.items()}

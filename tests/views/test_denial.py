@@ -51,6 +51,14 @@ METADATA = DENIED[0]
             line("connect", "deny", "r", dst={"proto": "family-17"}, because="no raw sockets"),
             "netguard: denied connect family 17 — no raw sockets (rule r)",
         ),
+        (
+            connect("", "192.0.2.7", 443, "deny", rule="r", layers=["kernel"], proc={"exe": "/usr/bin/curl"}),
+            "netguard: denied connect 192.0.2.7:443 — a rule denies it (rule r, curl)",
+        ),
+        (
+            connect("", "192.0.2.7", 443, "deny", rule="r", layers=["hook", "kernel"], proc={"exe": "/usr/bin/python3"}),
+            "netguard: denied connect 192.0.2.7:443 — a rule denies it (rule r)",
+        ),
     ],
 )
 def test_denial_says_what_why_and_where(record: Record, said: str) -> None:
