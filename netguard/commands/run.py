@@ -15,12 +15,12 @@ from netguard.errors import NetguardError, StartError, UsageError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
-    from collections.abc import Callable
 
     from netguard.core.policy import Policy
     from netguard.supervisor.after import After
     from netguard.supervisor.guest import Change
     from netguard.supervisor.loop import Loop
+    from netguard.supervisor.outlet import Outlet
     from netguard.supervisor.start import Start
     from netguard.supervisor.target import Target
     from netguard.trail.writer import Writer
@@ -139,7 +139,6 @@ def guarded(args: Namespace) -> tuple[Change, int]:
     from netguard.supervisor.after import After
     from netguard.supervisor.listener import broker, new_address
     from netguard.supervisor.loop import Loop
-    from netguard.supervisor.outlet import Outlet
     from netguard.supervisor.processes import user_name
     from netguard.supervisor.shield import hide
     from netguard.supervisor.start import ready
@@ -162,14 +161,14 @@ def guarded(args: Namespace) -> tuple[Change, int]:
     session = Session(policy, Context(user_name(os.getuid()), args.session, tags), dry_run=args.dry_run)
     if place and not args.log:
         keep_policy(policy, run)
-    address, write = new_address(), writing(trail, screen)
-    loop = Loop(session, Outlet(write, screen.say, screen.tick), address, run, os.environ.get("PATH", os.defpath))
+    address, outlet = new_address(), outlet_of(trail, screen)
+    loop = Loop(session, outlet, address, run, os.environ.get("PATH", os.defpath))
     hide()
     loop.broker = broker(loop.listener, address)
     after = After(earlier(), screen.tell, keep=args.keep_stragglers)
     start = ready(wanted, environment(address, run), mask, tuple(args.keep_fd), args.wall, inside=loop.broker > 0)
     try:
-        write({**coverage(args, wanted, policy, tags), **start.said()})
+        outlet.write({**coverage(args, wanted, policy, tags), **start.said()})
     except BaseException:
         start.give_up()
         raise
@@ -195,8 +194,9 @@ def what_to_run(args: Namespace) -> Target:
     return wanted
 
 
-def writing(trail: Writer, screen: Screen) -> Callable[[dict[str, object]], int]:
-    """What puts a line on the trail and, once it is there, into the summary."""
+def outlet_of(trail: Writer, screen: Screen) -> Outlet:
+    """What puts lines on the trail and, once they are there, into the summary."""
+    from netguard.supervisor.outlet import Outlet
     from netguard.trail.encoder import warm
 
     def write(line: dict[str, object]) -> int:
@@ -206,7 +206,14 @@ def writing(trail: Writer, screen: Screen) -> Callable[[dict[str, object]], int]
             warm()
         return seq
 
-    return write
+    def write_all(lines: list[dict[str, object]]) -> None:
+        seq = trail.write_all(lines)
+        for at, line in enumerate(lines):
+            screen.seen(line, seq + at)
+        if seq < MANY_LINES <= seq + len(lines):
+            warm()
+
+    return Outlet(write, write_all, screen.say, screen.tick)
 
 
 def advise(args: Namespace, wanted: Target, screen: Screen, start: Start) -> None:

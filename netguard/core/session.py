@@ -210,7 +210,7 @@ class Session:
 
     # What follows no decision
 
-    def result(self, process: Process, question: Question, seq: int) -> list[Command]:
+    def result(self, process: Process, question: Question, seq: int) -> list[Record]:
         """How the recorded act `seq` ended, as the witness says. It can speak of no other."""
         of, errno, ms = question.fields
         line: Line = {"kind": "result", "of": to_int(of), "errno": to_int(errno, INT_MIN), "ms": to_ms(ms)}

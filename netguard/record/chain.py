@@ -17,7 +17,7 @@ from .keys import KEYS, NO_LINE, STAMPED, VERSION, begins
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-    from typing import Protocol
+    from typing import NoReturn, Protocol
 
     class Sink(Protocol):
         """Where lines go. torn: the unfinished line that was found at its end. size: bytes that are there."""
@@ -130,6 +130,36 @@ class Writer:
         Raises NotRecorded when the line is not on record whole: it was not written, the act must not happen.
         """
         now = self.mono()
+        self.look(now, awaited)
+        if (self.seq == 0 or record.get("kind") == "coverage") and (self.seq == 0) != begins(record):
+            raise self.failure("a chain begins with its run's coverage line, and has one")
+        return self.put(self.line(record, now), self.room)
+
+    def write_all(self, records: Iterable[Mapping[str, object]]) -> int:
+        """Put several records on record with one write, and return the first one's number; none of them is `coverage`.
+
+        Raises NotRecorded when not all of them are on record whole.
+        """
+        now = self.mono()
+        self.look(now)
+        first, before = self.seq, self.prev
+        bodies = []
+        for record in records:
+            bodies.append(self.line(record, now))
+            self.advance(bodies[-1])  # the next one names it
+        data = b"".join([body + b"\n" for body in bodies])
+        self.seq, self.prev = first, before
+        self.hold(len(data), self.room)
+        written, why = self.sink.put(data)
+        for body in bodies:
+            if written <= len(body):
+                self.tear(body, written, why)
+            self.advance(body)
+            written -= len(body) + 1
+        return first
+
+    def look(self, now: int, awaited: bool = True) -> None:
+        """See whether the trail may be written; say first what must be said first. Raises NotRecorded."""
         if self.refusal:
             raise self.failure(f"the trail takes no more lines: {self.refusal}")
         foul = self.sink.foul(now) if awaited else ""
@@ -137,9 +167,6 @@ class Writer:
             self.refuse_for(foul)
         if self.torn or self.owed:
             self.flush_owed()
-        if (self.seq == 0 or record.get("kind") == "coverage") and (self.seq == 0) != begins(record):
-            raise self.failure("a chain begins with its run's coverage line, and has one")
-        return self.put(self.line(record, now), self.room)
 
     def close(self, record: Mapping[str, object]) -> int:
         """Write the last line, `kind: close`, for which room is kept, and close the file whatever happens."""
@@ -190,16 +217,24 @@ class Writer:
 
     def put(self, body: bytes, room: int) -> int:
         """Write one line and only then advance the chain."""
-        if self.sink.size + len(body) + 1 > room:
-            self.refusal = self.refusal or f"it is full ({self.max_bytes} bytes)"
-            raise self.failure(f"the trail takes no more lines: {self.refusal}")
+        self.hold(len(body) + 1, room)
         written, why = self.sink.put(body + b"\n")
         if why:
-            self.torn = body[:written]
-            self.torn_whole = bool(written) and written == len(body)
-            raise self.failure(f"the line could not be put on record: {why}")
+            self.tear(body, written, why)
         self.advance(body)
         return self.seq - 1
+
+    def hold(self, size: int, room: int) -> None:
+        """See whether so much still fits. Raises NotRecorded, for good."""
+        if self.sink.size + size > room:
+            self.refusal = self.refusal or f"it is full ({self.max_bytes} bytes)"
+            raise self.failure(f"the trail takes no more lines: {self.refusal}")
+
+    def tear(self, body: bytes, written: int, why: str) -> NoReturn:
+        """Only so much of a line was written: it is ended, and told, before the next."""
+        self.torn = body[:written]
+        self.torn_whole = bool(written) and written == len(body)
+        raise self.failure(f"the line could not be put on record: {why}")
 
     def advance(self, body: bytes) -> None:
         """The line is on record: the next one names it."""

@@ -35,17 +35,18 @@ class Caller:
 
     tid, pid: the thread and its process.
     pidfd:    of the thread; where the kernel has none, of its process.
+    shared:   whether `pidfd` is the process's.
     process:  what the supervisor knows of it: its own affair, None at first.
     """
 
-    __slots__ = ("_memory", "_own", "_shared", "pid", "pidfd", "process", "tid")
+    __slots__ = ("_memory", "_own", "pid", "pidfd", "process", "shared", "tid")
 
     def __init__(self, tid: int, own: bytes) -> None:
         self.tid = tid
         self.process: object = None
         self._own = own
         self._memory = -1
-        self._shared = False
+        self.shared = False
         try:
             self.pidfd = abi.open_pidfd(tid, abi.PIDFD_THREAD)
             self.pid = self._leader()
@@ -54,7 +55,7 @@ class Caller:
                 raise
             self.pid = self._leader()  # before Linux 6.9: a process has a descriptor, a thread has none
             self.pidfd = abi.open_pidfd(self.pid)
-            self._shared = self.pid != tid
+            self.shared = self.pid != tid
 
     def fetch(self, fd: int) -> int:
         """Returns a copy of its descriptor. Raises OSError: EBADF, ESRCH (gone), EPERM (not ours to look into)."""
@@ -108,7 +109,7 @@ class Caller:
         """Whether its number is still its own."""
         try:
             pidfd_send_signal(self.pidfd, 0)
-            if self._shared:
+            if self.shared:
                 os.stat(f"/proc/{self.pid}/task/{self.tid}")
         except PermissionError:
             return True  # it has changed its user: alive, and its calls will be refused for that
@@ -129,6 +130,7 @@ class Caller:
         fd = os.open(f"/proc/{self.tid}/mem", os.O_RDONLY | os.O_CLOEXEC)
         if self._memory >= 0:
             os.close(self._memory)
+            self.process = None  # another program
         self._memory = fd
 
 
@@ -140,12 +142,23 @@ class Callers:
         self._changing: set[int] = set()
         self._own = credentials(status("self"))
 
+    def __len__(self) -> int:
+        return len(self._known)
+
     def find(self, tid: int) -> Caller:
-        """Returns the thread of that number. Raises OSError: gone, or not ours to look into."""
+        """Returns the thread of that number. Raises OSError: gone, or not ours to look into.
+
+        One that is known by a descriptor of its own is not asked whether it lives: what is fetched from it next says so
+        (ESRCH), and then `anew` is for its number's next owner.
+        """
         caller = self._known.get(tid)
-        if caller is not None:
-            if caller.pid not in self._changing and len(self._changing) < MAX_CHANGING and caller.is_alive():
-                return caller
+        if caller is not None and self._lasts(caller.pid) and (not caller.shared or caller.is_alive()):
+            return caller
+        return self.anew(tid)
+
+    def anew(self, tid: int) -> Caller:
+        """The same, forgetting who had that number before."""
+        if tid in self._known:
             self._drop(tid)
         caller = Caller(tid, self._own)
         if len(self._known) >= MAX_CALLERS:
@@ -173,6 +186,10 @@ class Callers:
         """Lets go of all."""
         for tid in list(self._known):
             self._drop(tid)
+
+    def _lasts(self, pid: int) -> bool:
+        """Whether what is known of a process holds from one call to the next."""
+        return not self._changing or (pid not in self._changing and len(self._changing) < MAX_CHANGING)
 
     def _drop(self, tid: int) -> None:
         self._known.pop(tid).close()

@@ -38,6 +38,10 @@ if TYPE_CHECKING:
             """Is heard no more."""
 
 
+#: Seconds until how an act ended goes on record, and how many such lines wait at most. Nobody waits for them, so they
+#: are written together; where a supervisor is killed meanwhile, how its guest's last acts ended is not known.
+SOON, MANY = 0.05, 256
+
 #: Errors that a look-up which could not be started ends with, as a resolver says it that cannot answer now.
 TRY_AGAIN = Answer([], [], ("gaierror", socket.EAI_AGAIN, "Temporary failure in name resolution"))
 
@@ -52,6 +56,8 @@ class Desk:
         self.resolver = Resolver()
         self.later: list[tuple[float, int, list[Command], int]] = []
         self.owed: list[Command] = []  # counts that are not on record yet
+        self.ends: list[dict[str, object]] = []  # how acts ended, not on record yet
+        self.ends_due = 0.0
         self.broken = ""
 
     def do(self, commands: list[Command], seq: int = 0) -> None:
@@ -104,6 +110,22 @@ class Desk:
         self.session.decisions += 1
         return seq
 
+    def ended(self, line: dict[str, object], now: float) -> None:
+        """Takes how an act that is on record ended."""
+        if not self.ends:
+            self.ends_due = now + SOON
+        self.ends.append(line)
+        if len(self.ends) >= MANY:
+            self.tell_ends()
+
+    def tell_ends(self) -> None:
+        """Puts on record how acts ended."""
+        ends, self.ends = self.ends, []
+        try:
+            self.outlet.write_all(ends)
+        except TrailError as error:
+            self.unrecorded([], str(error))
+
     def _delay(self, command: Later, seq: int) -> None:
         for one in command.commands:
             if isinstance(one, Reply | LookUp):
@@ -127,8 +149,15 @@ class Desk:
         for task, answer in self.resolver.finished():
             self._looked_up(task, answer)
 
+    def until(self, tick: float) -> float:
+        """When something is to be done by itself, at the latest at the next `tick`."""
+        until = min(tick, self.later[0][0]) if self.later else tick
+        return min(until, self.ends_due) if self.ends else until
+
     def due(self, now: float) -> None:
         """Does what was delayed until now."""
+        if self.ends and self.ends_due <= now:
+            self.tell_ends()
         while self.later and self.later[0][0] <= now:
             _, _, commands, seq = heappop(self.later)
             self.do(commands, seq)
@@ -136,6 +165,8 @@ class Desk:
     def tick(self, now: float) -> None:
         """Once a second: what was counted goes on record. What the trail does not take is owed, and comes first."""
         self.grants.forget()
+        if self.ends:
+            self.tell_ends()
         if self.paid([]):
             self.owed = self.session.tick()
             self.paid([])

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from netguard.core.process import Process
     from netguard.supervisor.peer import Peer
 
+    Asked = bytes | tuple[object, ...]
+
 #: More different questions than a run asks in a second; all are forgotten when there are more. Each keeps some
 #: 2 KB where it has a line.
 MAX_GRANTS = 1_024
@@ -54,12 +56,13 @@ class Grant:
 
 
 class Grants:
-    """(process, what it asked) -> grant. What was asked is a question's text behind its number, or a call's own."""
+    """(process, what it asked) -> grant. What was asked is a question's text behind its number, or a call's substance
+    and the note about it."""
 
     __slots__ = ("known",)
 
     def __init__(self) -> None:
-        self.known: dict[tuple[Process | None, bytes], Grant] = {}
+        self.known: dict[tuple[Process | None, Asked], Grant] = {}
 
     def find(self, peer: Peer, frame: bytes) -> tuple[Grant, bytes] | None:
         """Returns the grant of this very question and the question's number; None if it has to be read."""
@@ -71,7 +74,7 @@ class Grants:
             return None
         return known, frame[4:end]
 
-    def keep(self, process: Process | None, asked: bytes, commands: list[Command]) -> None:
+    def keep(self, process: Process | None, asked: Asked, commands: list[Command]) -> None:
         """Keeps what a question was answered with: the reply that is the last of these commands."""
         first, reply = commands[0], commands[-1]
         if len(asked) > MAX_KEPT or not isinstance(reply, Reply):

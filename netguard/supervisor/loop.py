@@ -139,7 +139,7 @@ class Loop:
 
     def _until(self, now: float) -> float:
         """When something is to be done by itself."""
-        until = min(self.next_tick, self.desk.later[0][0]) if self.desk.later else self.next_tick
+        until = self.desk.until(self.next_tick)
         if self.wall and self.wall.taken:
             until = now
         elif self.wall and self.wall.queue:
@@ -248,7 +248,9 @@ class Loop:
         session, desk = self.session, self.desk
         if question.op == "result":
             seq, peer.seq = peer.seq, 0
-            return session.result(process, question, seq)
+            for ended in session.result(process, question, seq):
+                desk.ended(ended.line, time.monotonic())
+            return []
         if peer.waiting:
             raise Malformed("a question before the last one was answered")
         peer.asked(frame)

@@ -13,6 +13,8 @@ from netguard.core.address import format_ip
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from netguard.seccomp.arguments import Wanted
 
 #: Bytes of a note that is kept; those of real acts have some 300.
@@ -48,11 +50,12 @@ class Note:
 
 
 class Witness:
-    """One process's notes."""
+    """One process's notes. read: what makes a Note of its text."""
 
-    __slots__ = ("calls", "datagrams", "sockets")
+    __slots__ = ("calls", "datagrams", "read", "sockets")
 
-    def __init__(self) -> None:
+    def __init__(self, read: Callable[[bytes], Note]) -> None:
+        self.read = read
         self.sockets: list[socket.socket] = []
         self.calls: dict[bytes, Note] = {}  # the thread -> what it does next
         self.datagrams: dict[bytes, Note] = {}  # where to -> who sends there
@@ -82,7 +85,7 @@ class Witness:
         except OSError:
             return False
         if 0 < length <= MAX_NOTE:
-            note = Note(bytes(memoryview(room)[:length]))
+            note = self.read(bytes(memoryview(room)[:length]))
             kept, key = (self.datagrams, note.about) if note.datagram else (self.calls, note.tid)
             if len(kept) >= MAX_KEPT:
                 kept.clear()
@@ -99,10 +102,11 @@ class Notes:
         self.owners: dict[int, int] = {}  # our descriptor -> pid
         self.room = bytearray(MAX_NOTE + 1)
         self.about: dict[tuple[str, str, tuple[int, int] | None, int | None], bytes] = {}
+        self.texts: dict[bytes, Note] = {}
 
     def open(self, pid: int) -> socket.socket | None:
         """A new socket for a process's notes; returns its end of it, None when there is no room."""
-        witness = self.known.setdefault(pid, Witness())
+        witness = self.known.setdefault(pid, Witness(self.read))
         if len(witness.sockets) >= MAX_SOCKETS:
             return None
         try:
@@ -121,6 +125,15 @@ class Notes:
         if witness is None:
             return b""
         return witness.said(b"%d" % tid, self.about_of(wanted), wanted.proto == "udp", self.room)
+
+    def read(self, text: bytes) -> Note:
+        """The note of this text. Remembered likewise: a line of code that connects in a loop says it each time."""
+        note = self.texts.get(text)
+        if note is None:
+            if len(self.texts) >= MAX_KEPT:
+                self.texts.clear()
+            note = self.texts[text] = Note(text)
+        return note
 
     def about_of(self, wanted: Wanted) -> bytes:
         """How a note that is about this call begins. Remembered: the same few come again and again."""

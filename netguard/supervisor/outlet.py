@@ -10,13 +10,22 @@ if TYPE_CHECKING:
 
 
 class Outlet:
-    """What takes a line. write: puts it on the trail, or raises TrailError. say: tells of it. tick: once a second."""
+    """What takes a line.
 
-    __slots__ = ("say", "tick", "write")
+    write: puts it on the trail, or raises TrailError.  write_all: several, together.
+    say: tells of it.  tick: once a second.
+    """
+
+    __slots__ = ("say", "tick", "write", "write_all")
 
     def __init__(
-        self, write: Callable[[Line], int], say: Callable[[Line], None], tick: Callable[[float], None]
+        self,
+        write: Callable[[Line], int],
+        write_all: Callable[[list[Line]], None],
+        say: Callable[[Line], None],
+        tick: Callable[[float], None],
     ) -> None:
         self.write = write
+        self.write_all = write_all
         self.say = say
         self.tick = tick

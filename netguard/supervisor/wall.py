@@ -14,7 +14,6 @@ by then (seccomp_unotify(2)). A call that cannot be read, decided or recorded is
 from __future__ import annotations
 
 import errno
-import os
 import select
 import sys
 import time
@@ -23,7 +22,7 @@ from collections import deque
 
 from netguard.core.acts import Facts
 from netguard.core.address import format_ip
-from netguard.core.commands import Record, Reply
+from netguard.core.commands import Reply
 from netguard.core.policy import ALLOW, DENY, LOG
 from netguard.core.process import Process
 from netguard.core.question import BOTH, KERNEL, Malformed, Question, parse
@@ -47,7 +46,7 @@ if TYPE_CHECKING:
     from netguard.supervisor.grants import Grant
     from netguard.supervisor.loop import Loop
 
-    Act = tuple[Process, str, int, bytes]  # who, which call, on which socket, with which address
+    Address = tuple[int, int]
 
 #: Calls that are taken off the kernel before the first of them is handled: until then a signal may interrupt the wait
 #: for us, which a plain run would not have.
@@ -95,9 +94,9 @@ class Wall:
         self.taken: deque[Notification] = deque()
         self.waiting: dict[int, Call] = {}
         self.calls = {NUMBERS[name]: name for name in (*NOTIFIED, *SIGNALS)}
-        self.udp: dict[tuple[Process, bytes], tuple[float, bool]] = {}
+        self.udp: dict[tuple[Process, Address | None, int | None], tuple[float, bool]] = {}
         self.refused: dict[tuple[int, bytes], tuple[str, ...]] = {}
-        self.again: dict[int, tuple[Act, int]] = {}  # acts of threads that a signal has interrupted, and their records
+        self.again: dict[int, tuple[tuple[object, ...], int]] = {}  # acts of threads that a signal has interrupted
         self.over = False  # whether no process is left
 
     def ready(self, fd: int, events: int) -> None:
@@ -134,11 +133,11 @@ class Wall:
             self.finish(self.waiting.pop(id), done)
 
     def take(self, *, told: bool = False) -> None:
-        """Takes off the kernel every call that waits there."""
+        """Takes off the kernel every call that waits there. Where one thread alone has ever called, that is one."""
         call = self.listener.receive(told=told)
         while call is not None:
             self.taken.append(call)
-            call = self.listener.receive() if len(self.taken) < MAX_TAKEN else None
+            call = self.listener.receive() if len(self.callers) > 1 and len(self.taken) < MAX_TAKEN else None
 
     def close(self) -> None:
         """The run is over: nobody is answered any more."""
@@ -161,7 +160,11 @@ class Wall:
                 self.listener.answer(call.id, flags=CONTINUE)
                 return
             caller = self.callers.find(call.tid)
-            wanted = arguments.read(name, call.args, caller)
+            try:
+                wanted = arguments.read(name, call.args, caller)
+            except ProcessLookupError:  # the thread that we knew is gone, and its number another's
+                caller = self.callers.anew(call.tid)
+                wanted = arguments.read(name, call.args, caller)
         except OSError as error:
             if error.errno in OURS:
                 raise
@@ -197,12 +200,12 @@ class Wall:
             self.perform(call)
             return
         again = self.again.pop(caller.tid, None) if self.again else None
-        if again is not None and again[0] == same_act(process, wanted):
-            call.seq = again[1]  # the kernel makes the call once more after the signal's handler
+        if again is not None and again[0] == (process, *substance(wanted)):
+            call.seq = again[1]  # the kernel makes the call once more after the signal's handler: it is the same act
             self.perform(call)
             return
         note = self.notes.of(caller.pid, caller.tid, wanted)
-        key = b"%b\0%b\0%b\0%b" % (wanted.call.encode(), wanted.proto.encode(), wanted.address, note)
+        key = *substance(wanted), note
         known = None if desk.owed else desk.grants.known.get((process, key))
         if known is not None and self.grant(call, known):
             return
@@ -218,7 +221,7 @@ class Wall:
 
     def remembers(self, process: Process, wanted: Wanted, now: float) -> bool:
         """Whether a datagram's destination was granted a moment ago; as the run's own, only while it still is."""
-        until, own = self.udp.get((process, wanted.address), FORGOTTEN)
+        until, own = self.udp.get((process, wanted.where, wanted.port), FORGOTTEN)
         if until <= now or wanted.where is None or wanted.port is None:
             return False
         return not own or self.loop.world.listening.owns(process.pid, "udp", wanted.where, wanted.port)
@@ -257,14 +260,14 @@ class Wall:
             if len(self.refused) >= MAX_KNOWN:
                 self.refused.clear()
             self.refused[call.caller.tid, self.notes.about_of(call.wanted)] = rest
-            self.listener.answer(call.id, error=errno.EACCES)
             call.wanted.close()
+            self.listener.answer(call.id, error=errno.EACCES)
             return
         if rest and rest[0] == "again" and call.wanted.proto == "udp":
             if len(self.udp) >= MAX_KNOWN:
                 self.udp.clear()
-            until = time.monotonic() + UDP_MEMORY
-            self.udp[self.process_of(call.caller), call.wanted.address] = until, call.own
+            key = self.process_of(call.caller), call.wanted.where, call.wanted.port
+            self.udp[key] = time.monotonic() + UDP_MEMORY, call.own
         call.seq = seq
         if self.refused:
             self.refused.pop((call.caller.tid, self.notes.about_of(call.wanted)), None)
@@ -288,21 +291,34 @@ class Wall:
             self.finish(call, done)
 
     def finish(self, call: Call, done: Done | None) -> None:
-        """Tells the guest how its call ended, and the trail if the act is on it. None: nobody waits any more."""
+        """Tells the guest how its call ended, and the trail if the act is on it. None: nobody waits any more.
+
+        Our copy of the socket is closed before: what the guest closes next is closed, and its port is free.
+        """
         wanted = call.wanted
-        if done is not None:
-            if not done.error and (wanted.call == "listen" or (wanted.call == "bind" and wanted.type == SOCK_DGRAM)):
-                self.loop.desk.grants.forget()
-                self.loop.world.listening.show(call.caller.pid, call.fd)
-            restarts = done.error == ERESTARTSYS and wanted.kind and len(self.again) < MAX_KNOWN
-            if restarts:
-                self.again[call.caller.tid] = same_act(self.process_of(call.caller), wanted), call.seq
-            if not self.listener.answer(call.id, done.value, done.error):
-                unheard.keep(call.caller.tid, wanted, done)
-            if not restarts and call.seq and done.error not in PENDING:
-                ms = round((time.monotonic() - call.started) * 1000, 3)
-                self.loop.desk.do([Record({"kind": "result", "of": call.seq, "errno": done.error, "ms": ms})])
         wanted.close()
+        if done is None:
+            return
+        if not done.error and (wanted.call == "listen" or (wanted.call == "bind" and wanted.type == SOCK_DGRAM)):
+            self.loop.desk.grants.forget()
+            self.loop.world.listening.show(call.caller.pid, call.fd)
+        if not self.listener.answer(call.id, done.value, done.error):
+            self.unheard(call, done)
+        if done.error == ERESTARTSYS and wanted.kind and len(self.again) < MAX_KNOWN:
+            self.again[call.caller.tid] = (self.process_of(call.caller), *substance(wanted)), call.seq
+        elif call.seq and done.error not in PENDING:
+            now = time.monotonic()
+            ms = round((now - call.started) * 1000, 3)
+            self.loop.desk.ended({"kind": "result", "of": call.seq, "errno": done.error, "ms": ms}, now)
+
+    def unheard(self, call: Call, done: Done) -> None:
+        """Remembers how a call ended whose caller did not hear of it; of its socket we have let go by now."""
+        try:
+            call.wanted.sock = call.caller.fetch(call.fd)
+        except OSError:
+            return
+        unheard.keep(call.caller.tid, call.wanted, done)
+        call.wanted.close()
 
     def connect_channel(self, call: Call) -> None:
         """Gives the thread a line to us in place of the socket that it wanted to connect: so the kernel attests who is
@@ -320,13 +336,14 @@ class Wall:
             except OSError as failed:
                 error = failed.errno or errno.EPERM
             theirs.close()
-        self.listener.answer(call.id, error=error)
         wanted.close()
+        self.listener.answer(call.id, error=error)
 
 
-def same_act(process: Process, wanted: Wanted) -> Act:
-    """What tells an act that is carried on from another one: the same address is another's in another protocol."""
-    return process, wanted.call, os.fstat(wanted.sock).st_ino, wanted.address
+def substance(wanted: Wanted) -> tuple[object, ...]:
+    """All of a call that a decision looks at: what was granted stands for this and nothing else. The bytes of an
+    address would not do: they lead elsewhere on another kind of socket, and a path when its links have changed."""
+    return wanted.call, wanted.kind, wanted.proto, wanted.where, wanted.port, wanted.place
 
 
 def asked(wanted: Wanted, note: bytes) -> Question:

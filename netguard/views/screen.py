@@ -15,6 +15,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     Line = dict[str, object]
 
+#: Lines that are counted together, at the latest: nobody who waits for a line has to wait for that.
+MANY = 1_024
+
 #: Alarms told at once in a run; the summary says how many more there were.
 ALARMS_TOLD = 10
 
@@ -41,6 +44,7 @@ class Screen:
         self.rhythm = Rhythm(time.monotonic_ns())
         self.repeats = Repeats(utf8=self.utf8)
         self.note = ""  # a line below the summary
+        self.uncounted: list[tuple[Line, int, int]] = []  # (line, its number on the trail, when)
 
     def tell(self, text: str, urgent: bool = False) -> None:
         """Writes one line. A terminal that is gone must not end the run."""
@@ -52,9 +56,17 @@ class Screen:
             pass
 
     def seen(self, line: Line, seq: int) -> None:
-        """Counts a line that is on the trail, as its number `seq`."""
-        self.tally.add(line, seq)
-        self.rhythm.add(line, time.monotonic_ns())
+        """Takes a line that is on the trail, as its number `seq`."""
+        self.uncounted.append((line, seq, time.monotonic_ns()))
+        if len(self.uncounted) >= MANY:
+            self.count()
+
+    def count(self) -> None:
+        """Counts what it has taken."""
+        for line, seq, now in self.uncounted:
+            self.tally.add(line, seq)
+            self.rhythm.add(line, now)
+        self.uncounted.clear()
 
     def say(self, line: Line) -> None:
         """Tells of an alarm, or of a denial unless it is the same as one a moment ago."""
@@ -69,6 +81,7 @@ class Screen:
 
     def tick(self, now: float) -> None:
         """Once a second: how often what was told has repeated."""
+        self.count()
         for text in self.repeats.due(now):
             self.tell(text)
 
@@ -76,11 +89,13 @@ class Screen:
         """Writes the rules that would allow just what the run did. Raises OSError."""
         from netguard.views.suggest import suggest
 
+        self.count()
         with open(path, "w", encoding="utf-8") as file:
             file.write(suggest(self.tally))
 
     def summary(self) -> None:
         """The end of the run."""
+        self.count()
         for text in self.repeats.flush():
             self.tell(text)
         if self.quiet:

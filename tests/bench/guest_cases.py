@@ -1,5 +1,5 @@
 """What the benchmarks run, bare and guarded: each case does its work and prints one number, in microseconds of its
-median round; `acts` and `rss` print KiB of memory.
+median round; `acts` and `rss` print KiB of memory, rates what they count a second, `share` a share.
 
     python guest_cases.py CASE ROUNDS [WORD…]
 """
@@ -13,6 +13,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 
@@ -35,19 +36,133 @@ def timed(work: Callable[[], object], rounds: int) -> float:
     return median(once, rounds)
 
 
-def connect(rounds: int, port: str) -> float:
-    """One blocking TCP connect to a listener of another process, which lets them wait in its queue."""
-    address = ("127.0.0.1", int(port))
+# Connections and datagrams
 
-    def once() -> float:
+
+def connects(rounds: int, port: str) -> list[float]:
+    """Blocking TCP connects to a listener of another process, which lets them wait in its queue: seconds of each."""
+    address, took = ("127.0.0.1", int(port)), []
+    for _ in range(rounds):
         sock = socket.socket()
         start = time.perf_counter()
         sock.connect(address)
-        took = time.perf_counter() - start
+        took.append(time.perf_counter() - start)
         sock.close()
+    return took
+
+
+def connect(rounds: int, port: str) -> float:
+    """The median."""
+    connects(rounds // 10, port)
+    return statistics.median(connects(rounds, port)) * 1e6
+
+
+def slow_connect(rounds: int, port: str) -> float:
+    """The slowest of a hundred."""
+    connects(rounds // 10, port)
+    return statistics.quantiles(connects(rounds, port), n=100)[-1] * 1e6
+
+
+def connect_rate(rounds: int, port: str) -> float:
+    """Connections a second, from making a socket to closing it."""
+    connects(rounds // 10, port)
+    start = time.perf_counter()
+    connects(rounds, port)
+    return rounds / (time.perf_counter() - start)
+
+
+def bound() -> socket.socket:
+    """A datagram socket with an address."""
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.bind(("127.0.0.1", 0))
+    return sock
+
+
+def sendto(rounds: int) -> float:
+    """One datagram to an address, read at once."""
+    sock, there = socket.socket(socket.AF_INET, socket.SOCK_DGRAM), bound()
+    address = there.getsockname()
+
+    def once() -> float:
+        start = time.perf_counter()
+        sock.sendto(b"x" * 100, address)
+        took = time.perf_counter() - start
+        there.recv(200)
         return took
 
     return median(once, rounds)
+
+
+def sendto_rate(rounds: int) -> float:
+    """Datagrams a second."""
+    sock, there = socket.socket(socket.AF_INET, socket.SOCK_DGRAM), bound()
+    address = there.getsockname()
+    start = time.perf_counter()
+    for _ in range(rounds):
+        sock.sendto(b"x" * 100, address)
+        there.recv(200)
+    return rounds / (time.perf_counter() - start)
+
+
+def send(rounds: int) -> float:
+    """A hundred sends on a connected socket."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    sock = socket.create_connection(listener.getsockname())
+    there, _ = listener.accept()
+
+    def once() -> float:
+        start = time.perf_counter()
+        for _ in range(100):
+            sock.send(b"x" * 100)
+        took = time.perf_counter() - start
+        there.recv(10_000, socket.MSG_WAITALL)
+        return took
+
+    return median(once, rounds)
+
+
+def share(rounds: int, clients: str) -> float:
+    """Of so many processes that all connect for a while: how often the slowest did, against the fastest."""
+    counts, begin = os.pipe(), os.pipe()
+    for _ in range(int(clients)):
+        if not os.fork():
+            os.read(begin[0], 1)
+            os.write(counts[1], f"{refused_for(rounds / 1000)} ".encode())
+            os._exit(0)
+    os.write(begin[1], b"x" * int(clients))
+    for _ in range(int(clients)):
+        os.wait()
+    found = [int(word) for word in os.read(counts[0], 65_536).split()]
+    return min(found) / max(found)
+
+
+def refused_for(seconds: float) -> int:
+    """Connects to a port that nobody serves, for so long; how many."""
+    end, count = time.monotonic() + seconds, 0
+    while time.monotonic() < end:
+        with socket.socket() as sock:
+            sock.connect_ex(("127.0.0.1", 1))
+        count += 1
+    return count
+
+
+def idle(rounds: int) -> None:
+    """Nothing, until the end of the input."""
+    print("idle", flush=True)
+    sys.stdin.read()
+
+
+def pending(rounds: int) -> None:
+    """A connect that does not end, for the listener's queue is full, until the end of the input."""
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    listener.listen(0)
+    held = [socket.socket() for _ in range(3)]
+    for sock in held:
+        sock.setblocking(False)
+        sock.connect_ex(listener.getsockname())
+    threading.Thread(target=socket.socket().connect, args=(listener.getsockname(),), daemon=True).start()
+    idle(rounds)
 
 
 # Requests: one GET, or one POST of so many bytes, on a new connection each or on one that is kept.
@@ -237,7 +352,8 @@ def acts(rounds: int, *marks: str) -> str:
 CASES: dict[str, Callable[..., object]] = {
     case.__name__: case
     for case in (
-        connect, requests_new, requests_kept, httpx_new, httpx_kept, aiohttp_new, aiohttp_kept, urllib_new,
+        connect, slow_connect, connect_rate, sendto, sendto_rate, send, share, idle, pending,
+        requests_new, requests_kept, httpx_new, httpx_kept, aiohttp_new, aiohttp_kept, urllib_new,
         start, child, fork, forked, cpu, files, memory_files, event, rss, acts,
     )
 }  # fmt: skip

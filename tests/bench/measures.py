@@ -53,7 +53,10 @@ ASKED = ("PYTHONPATH", "NETGUARD_CHANNEL", "NETGUARD_RUN")
 MARKS = (10_000, 100_000, 500_000)
 
 #: What a case prints, in microseconds or KiB, as the unit of its row.
-SCALE = {"us": 1.0, "ns": 1.0, "ms": 1e-3, "MiB": 1 / 1024}
+SCALE = {"us": 1.0, "ns": 1.0, "ms": 1e-3, "MiB": 1 / 1024, "/s": 1.0, "share": 1.0}
+
+#: Seconds for which an idle supervisor is watched.
+IDLE = 10.0
 
 
 class Server(HttpServer):
@@ -99,10 +102,11 @@ class Bench:
 
     # Commands
 
-    def run(self, rules: str, *words: str) -> list[str]:
-        """A command under a supervisor, with lines that go nowhere and a quiet screen."""
-        path = str(self.folder / f"{rules}.yaml")
-        return [sys.executable, "-c", ENTRY, "run", "--quiet", "--rules", path, "--log", os.devnull, *words]
+    def run(self, rules: str, *words: str, wall: bool) -> list[str]:
+        """A command under a supervisor, with a quiet screen. Its lines go to a file, as a user's do."""
+        path, log = str(self.folder / f"{rules}.yaml"), str(Path(tempfile.mkdtemp(dir=self.folder)) / "trail.jsonl")
+        options = ["--quiet", "--rules", path, "--log", log, "--wall", "require" if wall else "off"]
+        return [sys.executable, "-c", ENTRY, "run", *options, *words]
 
     def alone(self, rules: str) -> dict[str, str]:
         """The environment of a guest that has no supervisor. Its lines go to a new file."""
@@ -112,7 +116,7 @@ class Bench:
     def supervised(self) -> dict[str, str]:
         """The environment of a Python under a supervisor that is there already."""
         keeper = subprocess.Popen(
-            self.run("allow", "-c", KEEPER), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            self.run("allow", "-c", KEEPER, wall=False), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
         self.stack.callback(keeper.communicate, "")
         assert keeper.stdout is not None
@@ -134,7 +138,8 @@ class Bench:
         """MiB of a supervisor, by the number of acts that its guest had done."""
         marks = MARKS[:2] if self.quick else MARKS
         words = [CASES, "acts", str(marks[-1]), *map(str, marks)]
-        return dict(zip(marks, [kib / 1024 for kib in json.loads(output(self.run("some", *words)))], strict=True))
+        found = json.loads(output(self.run("some", *words, wall=True)))
+        return dict(zip(marks, [kib / 1024 for kib in found], strict=True))
 
 
 Measure = Callable[[Bench, str], Pair]
@@ -156,7 +161,7 @@ def output(command: list[str], env: dict[str, str] | None = None) -> str:
     return subprocess.run(command, check=True, stdout=subprocess.PIPE, env=env, text=True).stdout
 
 
-def wall(command: list[str], env: dict[str, str] | None = None) -> float:
+def whole(command: list[str], env: dict[str, str] | None = None) -> float:
     """Microseconds that a whole process takes."""
     start = time.perf_counter()
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=env)
@@ -187,9 +192,18 @@ def printed(command: list[str], env: dict[str, str] | None = None) -> float:
 
 
 def case(
-    name: str, rounds: int, *words: str, rules: str = "allow", alone: bool = False, pinned: bool = False
+    name: str,
+    rounds: int,
+    *words: str,
+    rules: str = "allow",
+    wall: bool = True,
+    alone: bool = False,
+    pinned: bool = False,
 ) -> Measure:
-    """A case of `guest_cases`, with a supervisor or alone. Words may be URL and PORT."""
+    """A case of `guest_cases` behind the wall, or with the witness and a supervisor, or `alone` without one.
+
+    Words may be URL and PORT.
+    """
 
     def measure(bench: Bench, unit: str) -> Pair:
         some = max(5, rounds // 5) if bench.quick and name != "rss" else rounds
@@ -198,7 +212,7 @@ def case(
         with one_cpu(bench, pinned):
             pair = by_turns(
                 lambda: printed(bare),
-                lambda: printed(bare, bench.alone(rules)) if alone else printed(bench.run(rules, *asked)),
+                lambda: printed(bare, bench.alone(rules)) if alone else printed(bench.run(rules, *asked, wall=wall)),
                 bench.turns,
             )
         return scaled(pair, unit)
@@ -230,16 +244,50 @@ def interpreter(*, alone: bool) -> Measure:
     def measure(bench: Bench, unit: str) -> Pair:
         command = [sys.executable, "-c", "pass"]
         env = bench.alone("allow") if alone else bench.supervised
-        return scaled(by_turns(lambda: wall(command), lambda: wall(command, env), bench.turns * 5), unit)
+        return scaled(by_turns(lambda: whole(command), lambda: whole(command, env), bench.turns * 5), unit)
 
     return measure
 
 
-def run_of_nothing(bench: Bench, unit: str) -> Pair:
-    """`netguard run empty.py`, from its start to its end."""
+def run_of_nothing(*, wall: bool) -> Measure:
+    """`netguard run empty.py`, from its start to its end, against Python alone."""
+
+    def measure(bench: Bench, unit: str) -> Pair:
+        bare = [sys.executable, str(bench.folder / "empty.py")]
+        guarded = bench.run("allow", bare[1], wall=wall)
+        return scaled(by_turns(lambda: whole(bare), lambda: whole(guarded), bench.turns * 2), unit)
+
+    return measure
+
+
+def wall_put_up(bench: Bench, unit: str) -> Pair:
+    """The same with the wall, against a run without one."""
     empty = str(bench.folder / "empty.py")
-    pair = by_turns(lambda: wall([sys.executable, empty]), lambda: wall(bench.run("allow", empty)), bench.turns * 2)
-    return scaled(pair, unit)
+    without, behind = (bench.run("allow", empty, wall=wall) for wall in (False, True))
+    return scaled(by_turns(lambda: whole(without), lambda: whole(behind), bench.turns * 2), unit)
+
+
+def idle(name: str) -> Measure:
+    """Milliseconds of CPU time that the supervisor takes in IDLE seconds in which its guest does nothing."""
+
+    def measure(bench: Bench, unit: str) -> Pair:
+        command = bench.run("allow", CASES, name, "0", wall=True)
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as run:
+            assert run.stdout is not None
+            run.stdout.readline()
+            time.sleep(1.0)  # what came of the start is done
+            before = used(run.pid)
+            time.sleep(1.0 if bench.quick else IDLE)
+            took = used(run.pid) - before
+            run.communicate()
+        return Pair(None, took * (10.0 if bench.quick else 1.0))
+
+    return measure
+
+
+def used(pid: int) -> float:
+    """Milliseconds of CPU time that a process has used (Documentation/scheduler/sched-stats.rst)."""
+    return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e6
 
 
 def round_trip(*, pinned: bool) -> Measure:

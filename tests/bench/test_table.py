@@ -79,7 +79,7 @@ def test_a_page_made_anew_keeps_what_was_written_by_hand() -> None:
     assert rows_of(new) == ROWS
     assert new.startswith("# Before\n\n" + module.BEGIN)
     assert new.endswith(module.END + "\n\nAfter\n")
-    assert "old" not in new
+    assert "\nold\n" not in new
     assert module.page(new, told()) == new
     assert "+25 us, **missed** |" in new
     assert "\n- " in new  # why

@@ -286,6 +286,32 @@ writer.close({})
     assert named == [hashlib.sha256(one).hexdigest() for one in torn]
 
 
+def test_of_lines_written_together_those_that_arrived_whole_count(tmp_path: Path) -> None:
+    """The next is ended and named, and those behind it never were."""
+    path = tmp_path / "t.jsonl"
+    program = """
+whole = 0
+for room in range(1, 1200, 41):
+    limit(writer.sink.size + room)
+    first = writer.seq
+    try: assert writer.write_all([act] * 3) == first
+    except TrailError: assert writer.seq < first + 3
+    limit(soft)
+    assert writer.write_all([act] * 2) == writer.seq - 2
+    whole += writer.seq - first
+assert whole > 100
+writer.close({})
+"""
+    child(path, program)
+    report = verify(str(path))
+    assert report.first_bad is None
+    raw = path.read_bytes().splitlines()
+    torn = [one for one in raw if encoder.parse(one) is None]
+    assert len(torn) == report.torn > 20
+    named = [json.loads(one)["torn"] for one in raw if encoder.parse(one) is not None and b'"trail.torn"' in one]
+    assert set(named) >= {hashlib.sha256(one).hexdigest() for one in torn}
+
+
 def test_a_line_that_lacks_only_its_line_feed_is_denied_and_told(tmp_path: Path) -> None:
     path = tmp_path / "t.jsonl"
     program = """
