@@ -34,6 +34,10 @@ _BOUND_TO = 62
 FASTOPEN = 0x20000000
 
 
+class Foreign(OSError):
+    """What the kernel would grant us and not the caller: acting for it would lend it our rights."""
+
+
 class Wanted:
     """One call.
 
@@ -274,7 +278,7 @@ def _check_equal(caller: Caller) -> None:
 
 
 def _refuse() -> None:
-    raise OSError(errno.EACCES, os.strerror(errno.EACCES))
+    raise Foreign(errno.EACCES, os.strerror(errno.EACCES))
 
 
 _READERS: dict[str, Callable[[Wanted, tuple[int, ...], Caller], None]] = {

@@ -99,7 +99,7 @@ def test_thread_that_is_gone_is_nobody() -> None:
         caller = known.find(child.pid)
     assert not caller.is_alive()
     with pytest.raises(OSError):  # noqa: PT011 # whichever the kernel says
-        known.find(child.pid)
+        known.anew(child.pid)
     caller_of_self = known.find(os.getpid())
     assert caller_of_self.is_equal()
     known.close()
