@@ -42,7 +42,8 @@ syscall = ctypes.CFUNCTYPE(ctypes.c_long, *[ctypes.c_long] * 7)(ctypes.addressof
 #: Raw packets: an IPv4 header and a UDP one around "out".
 PACKET = """
 def packet(port):
-    return struct.pack(">BBHHHBBH4s4s", 0x45, 0, 31, 1, 0, 64, 17, 0, socket.inet_aton(H), socket.inet_aton(H)) + struct.pack(">HHHH", 9, port, 11, 0) + b"out"
+    head = struct.pack(">BBHHHBBH4s4s", 0x45, 0, 31, 1, 0, 64, 17, 0, socket.inet_aton(H), socket.inet_aton(H))
+    return head + struct.pack(">HHHH", 9, port, 11, 0) + b"out"
 """
 
 #: What another process of the same user has, outside of the guard: a connected socket, and a buffer that it sends.
@@ -61,9 +62,9 @@ ATTACKS: dict[str, tuple[str, bool, bool, str]] = {
     "libc": ("tcp", False, True, "raw('connect', socket.socket(), inet(TCP), 16)"),
     "libc, a v4-mapped address": ("tcp", False, True, "raw('connect', socket.socket(10), inet6(TCP, '::ffff:127.0.0.1'), 28)"),
     "libc, no blocking": ("tcp", False, True, "s = socket.socket(); s.setblocking(False); raw('connect', s, inet(TCP), 16); time.sleep(0.2)"),
-    "machine code": ("tcp", False, True, CODE + "syscall(42, socket.socket().fileno(), keep(inet(TCP)), 16, 0, 0, 0)"),
-    "machine code, datagram": ("udp", False, True, CODE + "syscall(44, udp().fileno(), keep(b'out'), 3, 0, keep(inet(UDP)), 16)"),
-    "high words in the registers": ("udp", False, True, CODE + "syscall(44, udp().fileno() | 7 << 40, keep(b'out'), 3, 3 << 40, keep(inet(UDP)), 16 | 5 << 32)"),
+    "machine code": ("tcp", False, True, CODE + "s = socket.socket(); syscall(42, s.fileno(), keep(inet(TCP)), 16, 0, 0, 0)"),
+    "machine code, datagram": ("udp", False, True, CODE + "s = udp(); syscall(44, s.fileno(), keep(b'out'), 3, 0, keep(inet(UDP)), 16)"),
+    "high words in the registers": ("udp", False, True, CODE + "s = udp(); syscall(44, s.fileno() | 7 << 40, keep(b'out'), 3, 3 << 40, keep(inet(UDP)), 16 | 5 << 32)"),
     "a thread that no library knows": ("tcp", False, True, "import _thread; _thread.start_new_thread(raw, ('connect', socket.socket(), inet(TCP), 16)); time.sleep(0.3)"),
     "a filter of its own": (
         "tcp", False, True,
@@ -96,7 +97,7 @@ ATTACKS: dict[str, tuple[str, bool, bool, str]] = {
     "vfork": ("tcp", False, True, "os.waitpid(os.posix_spawn('/usr/bin/env', ['env', sys.executable, '-I', '-S', '-c', f'import socket; socket.create_connection((\"{H}\", {TCP}))'], os.environ), 0)"),
     "a program in memory": (
         "tcp", False, True,
-        "m = os.memfd_create('x'); os.write(m, f'#!/bin/bash\\n: > /dev/tcp/{H}/{TCP}\\n'.encode()); os.waitpid(os.posix_spawn(f'/proc/self/fd/{m}', ['x'], {}), 0)",
+        "m = os.memfd_create('x', 0); os.write(m, f'#!/bin/bash\\n: > /dev/tcp/{H}/{TCP}\\n'.encode()); os.waitpid(os.posix_spawn(f'/proc/self/fd/{m}', ['x'], {}), 0)",
     ),
     # Lifecycle
     "a daemon after the end": (
@@ -117,7 +118,6 @@ ATTACKS: dict[str, tuple[str, bool, bool, str]] = {
     ),
     # Raw packets
     "raw": ("udp", True, False, PACKET + "s = try_(socket.socket, 2, 3, 255)\nif not isinstance(s, str): s.sendto(packet(UDP), (H, 0))"),
-    "link": ("udp", True, False, PACKET + "s = try_(socket.socket, 17, 3, 0)\nif not isinstance(s, str): s.bind(('lo', 0x800)); s.send(bytes(12) + b'\\x08\\0' + packet(UDP))"),
     # Other processes, and memory
     "another's descriptor": ("udp", False, False, "fd = libc.syscall(438, os.pidfd_open(VICTIM[0]), VICTIM[1], 0)\nif fd >= 0: os.write(fd, b'out')"),
     "another's memory": ("udp", False, False, "m = os.open(f'/proc/{VICTIM[0]}/mem', os.O_RDWR); os.pwrite(m, b'out', VICTIM[2]); time.sleep(0.3)"),
