@@ -322,6 +322,8 @@ class Wall:
             self.unheard(call, done)
         if done.error == ERESTARTSYS and wanted.kind and len(self.again) < MAX_KNOWN:
             self.again[call.caller.tid] = (self.process_of(call.caller), *substance(wanted)), call.seq
+        elif call.seq and done.error == errno.EINPROGRESS and len(self.begun) < MAX_KNOWN:
+            self.begun[call.caller.pid, call.caller.tid] = call.seq  # its witness may know more
         elif call.seq and done.error not in PENDING:
             now = time.monotonic()
             ms = round((now - call.started) * 1000, 3)
