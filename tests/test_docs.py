@@ -13,7 +13,7 @@ import shlex
 import subprocess
 import sys
 from argparse import ArgumentParser
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import nullcontext
 from importlib import import_module
 from pathlib import Path
@@ -124,7 +124,7 @@ def test_every_rule_that_no_rule_file_made_has_a_section() -> None:
     places = (
         r'denied\([^()]*?, "([a-z-]+)", ',
         r'Decision\((?:DENY|LOG|ALLOW), "([a-z-]+)"',
-        r'HOSTILE_RULE = "([a-z-]+)"',
+        r'(?:HOSTILE|FOREIGN)_RULE = "([a-z-]+)"',
         r'command\.number, DENY, \("([a-z-]+)"',
     )
     found = {name for text in SOURCES.values() for place in places for name in re.findall(place, text)}
@@ -372,14 +372,14 @@ LIMITS = {
     ),
     "credentials-for-a-program": (
         "exec, program: sh",
-        "import subprocess; subprocess.run(['sh', '-c', 'mkdir .aws; echo x > .aws/credentials; cat .aws/credentials'])",
+        "import subprocess; subprocess.run(['sh', '-c', 'mkdir .aws; cd .aws; echo x > credentials; cat credentials'])",
     ),
 }
 
 
 @pytest.mark.parametrize("limit", LIMITS)
 def test_limits_are_as_the_threat_model_says(limit: str) -> None:
-    """Denied everything but some programs, each of these still goes through. Update `threat-model.md` when it does not."""
+    """Denied all but some programs, each of these still goes through. Update `threat-model.md` when it does not."""
     granted, code = LIMITS[limit]
     result = run_guarded(["-c", code], rules=f"version: 1\nrules:\n  - {{log: {granted}}}\n")
     assert result.status == 0, result.stderr

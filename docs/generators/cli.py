@@ -33,10 +33,10 @@ and one that is not there 127; `--status-fd` says whose the status is, guest or 
 - `--max-trail`: when the trail is that long, everything is denied.
 - `--log` adds to a trail that is there, and refuses a file that is none, a symbolic link, and a file that another run
   is writing. Without it the trail is `trail.jsonl` in a folder of the run's own; the summary names it.
-- `--wall auto` puts up [the best wall](../how-to/this-machine.md#the-tiers) that the kernel gives; the trail's first line says
-  which, and the run's last line where it is not whole. `--wall require` starts nothing unless it is. `--wall off` leaves
-  [what no hook of Python's sees](../explanation/threat-model.md#without-the-wall) alone: for programs that need what the wall
-  [refuses](filter.md#what-stops-working).
+- `--wall auto` puts up [the best wall](../how-to/this-machine.md#the-tiers) that the kernel gives; the trail's first
+  line says which, and the run's last line where it is not whole. `--wall require` starts nothing unless it is.
+  `--wall off` leaves alone [what no hook of Python's sees](../explanation/threat-model.md#without-the-wall): for
+  programs that need what the wall [refuses](filter.md#what-stops-working).
 - `--keep-stragglers`: processes that outlive the program go on being held, for as long as they run. Without it they are
   ended after 5 seconds, or at once at Ctrl-C. Where there is no wall, nobody waits for them and nobody ends them.
 - The table at the end has a bar for each row where there is room and the rows differ: its share of all decisions. A
@@ -48,8 +48,8 @@ and one that is not there 127; `--status-fd` says whose the status is, guest or 
   netguard could not run something is told all the same.
 - `--keep-fd` names a descriptor that netguard itself was started with. `/dev/fd/N` in the guest's arguments, as a shell
   makes it of `<(command)`, is kept by itself.
-- After `--`, what is not Python is run too, and held by the wall. Where there is none, only the Python that it starts is
-  guarded, and netguard says so.
+- After `--`, what is not Python is run too, and held by the wall. Where there is none, only the Python that it starts
+  is guarded, and netguard says so.
 - `--live` shows [the run below what the program writes](../how-to/watch-a-run.md#a-run-of-your-own). A program that
   reads what is typed is refused, and so is a trail that is no file. Where neither standard error nor standard output is
   a terminal, events are plain lines on standard error.

@@ -21,8 +21,9 @@ FILTER = f"""\
 
 The wall begins with a filter in the kernel. It sees every system call of the guest and of all that the guest starts, in
 whatever language, and no process gets rid of it. Most calls it lets pass; some it refuses; and those that name a
-destination or open a port it hands to the supervisor, which decides by the rules and carries them out itself. Those that
-start a program go to the supervisor too, which in this version lets them go on. This page says which are which, and why.
+destination or open a port it hands to the supervisor, which decides by the rules and carries them out itself. Those
+that start a program go to the supervisor too, which in this version lets them go on. This page says which are which,
+and why.
 
 - **The first row of a call whose condition holds decides.** A call without a row is allowed; so is one to which no
   condition applies.
@@ -42,8 +43,8 @@ start a program go to the supervisor too, which in this version lets them go on.
 - Choosing the network interface (`curl --interface`), and joining a multicast group (mDNS, SSDP).
 - 32-bit programs on x86-64, which are ended.
 
-io_uring, MPTCP and the kernel's TLS are not there either; libraries do without them. `netguard run --wall off` runs what
-cannot do without; then [less holds](../explanation/threat-model.md#without-the-wall).
+io_uring, MPTCP and the kernel's TLS are not there either; libraries do without them. `netguard run --wall off` runs
+what cannot do without; then [less holds](../explanation/threat-model.md#without-the-wall).
 
 ## Before all rows
 

@@ -2,7 +2,7 @@
 
   netguard run script.py                    watch it; deny only cloud metadata
   netguard run --rules agent -m pytest -q   hold it to rules: a pack or a file
-  netguard run -- make test                 any command; its Python is guarded
+  netguard run -- make test                 any command, and all that it starts
 """
 
 from __future__ import annotations

@@ -50,6 +50,12 @@ if TYPE_CHECKING:
 #: What a denial is called that no rule of the user's made.
 HOSTILE_RULE = "hostile-argument"
 
+#: What a denial is called of a process that has changed its user: acting for it would lend it the supervisor's rights.
+FOREIGN_RULE = "other-user"
+
+#: Denials whose act is not described, and stands in a dry run too: it cannot be carried out.
+UNREADABLE = (HOSTILE_RULE, FOREIGN_RULE)
+
 #: What a denial is called that the run around this one made.
 OUTER_RULE = "outer-run"
 
@@ -130,6 +136,12 @@ class Session:
         """An argument that cannot be read without trusting it is denied, whatever the rules say."""
         kind, event = question.fields[:2]
         return self.refuse(to, question, process, Request(kind, event), Decision(DENY, HOSTILE_RULE, why))
+
+    def foreign(self, to: Asker, process: Process, question: Question) -> list[Command]:
+        """An act that its process may not have done for it is denied, whatever the rules say."""
+        kind, event = question.fields[:2]
+        why = "the process has changed its user or rights, and would be lent netguard's"
+        return self.refuse(to, question, process, Request(kind, event), Decision(DENY, FOREIGN_RULE, why))
 
     def lookup(self, to: Asker, process: Process, question: Question, now: float) -> list[Command]:
         """May this name be looked up? If so, look it up; the answers come back through `looked_up`."""
@@ -302,7 +314,7 @@ class Session:
         self.decisions += 1
         because = self.because(request, decision)
         record = self.line(process, question, request, DENY, decision.rule, because)
-        if self.dry_run and decision.rule != HOSTILE_RULE:
+        if self.dry_run and decision.rule not in UNREADABLE:
             record["verdict"], record["would"] = LOG, DENY
             return [Record(record), Reply(to, question.number, LOG, *(("ok", *answer.fields) if answer else ("",)))]
         return [Record(record), Say(record), Reply(to, question.number, DENY, decision.rule, because)]
@@ -328,7 +340,7 @@ class Session:
         if question.op == "lookup":
             found.update(describe_name(question.fields[0], request))
         else:
-            found.update(describe(question, request) if rule != HOSTILE_RULE else UNREAD.get(request.kind, {}))
+            found.update(describe(question, request) if rule not in UNREADABLE else UNREAD.get(request.kind, {}))
         found["proc"] = process.line
         if question.code.file or question.code.via:
             found["code"] = code_line(question.code)

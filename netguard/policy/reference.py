@@ -11,11 +11,11 @@ OPENING = """\
 
 <!-- Made by `python docs/make_reference.py`; change `netguard/policy/schema.py` instead. -->
 
-**What a rule can hold code to.** Behind the [wall](../explanation/threat-model.md), `connect` and `listen` rules hold for all
-code in whatever language, by what the kernel says of destination, process and user. The kinds `dns`, `http`, `exec`, `native`,
-`file` and `audit`, and the facets `from`, `program` and `args`, are known from what the guest's Python says of itself, and so
-hold Python code that does not set out to evade them; without the wall all rules hold no more than that. `netguard check` marks
-grants that rest on such facets, and `--strict` refuses them.
+**What a rule can hold code to.** Behind the [wall](../explanation/threat-model.md), `connect` and `listen` rules hold
+for all code in whatever language, by what the kernel says of destination, process and user. The kinds `dns`, `http`,
+`exec`, `native`, `file` and `audit`, and the facets `from`, `program` and `args`, are known from what the guest's
+Python says of itself, and so hold Python code that does not set out to evade them; without the wall all rules hold no
+more than that. `netguard check` marks grants that rest on such facets, and `--strict` refuses them.
 
 A rule file is YAML, TOML (`.toml`) or JSON (`.json`) with the same keys; any other name is read as YAML. Rules are
 tried from the top, **the first that matches wins**, and if none does, `default` holds. Every key is in a table below. A

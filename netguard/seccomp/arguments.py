@@ -31,6 +31,10 @@ _PROTOCOLS = {STREAM: "tcp", DGRAM: "udp"}
 FASTOPEN = 0x20000000
 
 
+class Foreign(OSError):
+    """What the kernel would grant us and not the caller: acting for it would lend it our rights."""
+
+
 class Wanted:
     """One call.
 
@@ -264,7 +268,7 @@ def _check_equal(caller: Caller) -> None:
 
 
 def _refuse() -> None:
-    raise OSError(errno.EACCES, os.strerror(errno.EACCES))
+    raise Foreign(errno.EACCES, os.strerror(errno.EACCES))
 
 
 _READERS: dict[str, Callable[[Wanted, tuple[int, ...], Caller], None]] = {

@@ -162,6 +162,9 @@ class Wall:
             except ProcessLookupError:  # the thread that we knew is gone, and its number another's
                 caller = self.callers.anew(call.tid)
                 wanted = arguments.read(name, call.args, caller)
+        except arguments.Foreign:
+            self.refuse(call.id, name, caller)
+            return
         except OSError as error:
             if error.errno in OURS:
                 raise
@@ -183,10 +186,18 @@ class Wall:
         elif wanted.call == "connect" and wanted.address.startswith(self.address):
             self.connect_channel(call)
         elif wanted.foreign:
-            self.listener.answer(call.id, error=errno.EACCES)
             wanted.close()
+            self.refuse(call.id, wanted.call, call.caller)
         else:
             self.decide(call)
+
+    def refuse(self, id: int, name: str, caller: Caller) -> None:
+        """Denies what may not be done for this caller, whatever the rules say: on record, and with EACCES."""
+        kind = "listen" if name in ("bind", "listen") else "connect"
+        question = Question("ask", "", [kind, name, "", "", "", "", ""], (), NO_CODE, KERNEL)
+        commands = self.loop.session.foreign(None, self.process_of(caller), question)
+        self.loop.desk.do(commands[:-1])  # the last is the answer
+        self.listener.answer(id, error=errno.EACCES)
 
     def decide(self, call: Call) -> None:
         """One act of the guest's, which the witness may have announced."""

@@ -76,7 +76,6 @@ STATUSES: list[tuple[str, list[str], int, str]] = [
     ("no-pack", ["--rules", "nowhere", "-c", "pass"], 125, "netguard policy 125"),
     ("nothing", [], 125, "netguard usage 125"),
     ("blind", ["--", sys.executable, "-I", "-c", "pass"], 125, "netguard start 125"),
-    ("wall", ["--wall", "require", "-c", "pass"], 125, "netguard start 125"),
     ("tag", ["--tag", "nonsense", "-c", "pass"], 125, "netguard usage 125"),
     ("trail", ["--log", "/nowhere/trail", "-c", "pass"], 125, "netguard trail 125"),
     ("log-fd", ["--log-fd", "987", "-c", "pass"], 125, "netguard usage 125"),
@@ -151,8 +150,8 @@ def test_rules_behind_the_script_are_told_to_be_the_scripts(tmp_path: Path) -> N
     assert told not in run.stderr
 
 
-def test_command_that_is_not_python_is_said_to_be_unseen(tmp_path: Path) -> None:
-    done = netguard("--", "true", folder=tmp_path)
+def test_command_that_is_not_python_is_said_to_be_unseen_without_a_wall(tmp_path: Path) -> None:
+    done = netguard("--wall", "off", "--", "true", folder=tmp_path)
     assert done.stderr.splitlines()[0] == (
         "netguard: true is not Python: only the Python that it starts is seen, nothing else"
     )
@@ -234,11 +233,15 @@ def test_session_and_tags_stand_on_every_decision() -> None:
     assert result.trail[0]["tags"] == {"session": "job-7", "team": "red", "a": "b=c"}
 
 
-def test_coverage_says_what_is_on_and_what_is_not() -> None:
-    result = run_guarded(["-c", "pass"])
+@pytest.mark.parametrize(
+    ("wall", "said"),
+    [pytest.param("require", ("on", "A"), marks=pytest.mark.kernel), ("off", ("off: --wall off", "D"))],
+)
+def test_coverage_says_what_is_on_and_what_is_not(wall: str, said: tuple[str, str]) -> None:
+    result = run_guarded(["-c", "pass"], wall=wall)
     first, second, *_, last = result.trail
     assert (first["kind"], first["event"], first["mode"], first["hooks"]) == ("coverage", "run", "run", "asked for")
-    assert first["wall"].startswith("off: ")
+    assert (first["wall"], first["tier"]) == said
     assert first["http_view"].startswith("off: ")
     assert len(first["policy"]) == 64
     assert first["command"][1:] == ["-c", "pass"]
@@ -400,6 +403,18 @@ def test_inner_run_works_and_the_outer_one_hears_of_it(tmp_path: Path) -> None:
     assert connects(outer) == connects(inner) == [("log", "127.0.0.1", server.port)]
     assert inner[0]["why"].startswith("inside another run")
     assert outer[-1]["exit"] == inner[-1]["exit"] == 0
+
+
+@pytest.mark.parametrize("wall", [pytest.param("require", marks=pytest.mark.kernel), "off"])
+def test_inner_run_that_the_outer_one_denies_its_channel_says_so(tmp_path: Path, wall: str) -> None:
+    rules = DENY + "rules:\n  - {allow: [exec, native]}\n"
+    log = str(tmp_path / "inner.jsonl")
+    words = ["-m", "netguard", "run", "--log", log, "-c", "print(1)"]
+    denied = run_guarded(words, rules=rules, wall=wall)
+    assert (denied.status, denied.stdout) == (125, "")
+    assert "netguard: the channel cannot be opened: Permission denied; a run around this one has to" in denied.stderr
+    granted = rules + "  - {allow: [listen, connect], to: 'unix:@netguard-*'}\n"
+    assert run_guarded(words, rules=granted, wall=wall).stdout == "1\n"
 
 
 NO_TCP = ALLOW + "rules:\n  - {deny: connect, proto: tcp, name: no-tcp, because: not from here}\n"

@@ -122,7 +122,7 @@ def test_program_counts_as_guarded_as_soon_as_one_of_it_reports(other: str) -> N
 def test_in_doubt_every_program_should_have_announced_it(tmp_path: Path, other: str) -> None:
     code = HEAD + f"subprocess.run([{other!r}, '-S', '-c', {OTHER!r}, str(PORT)], check=True)"
     fault = "import netguard.supervisor.loop as loop; loop.MAX_PROGRAMS = 0"
-    with running(tmp_path, ["-c", code], fault=fault, env={"PYTHONHOME": sys.base_prefix}) as run:
+    with running(tmp_path, ["-c", code], fault=fault, env={"PYTHONHOME": sys.base_prefix}, wall="auto") as run:
         _, err = run.process.communicate(timeout=30)
         assert run.process.returncode == 0, err
         [line] = run.lines("connect")

@@ -69,7 +69,7 @@ def test_output_stands_above_the_view_and_the_summary_comes_last(tmp_path: Path,
     above, _, view = person.see("q leave").partition("─" * 80)
     assert above.index(ADVICE) < above.index("one\ntwo\n") < above.index("netguard: denied connect 169.254.169.254:80")
     assert re.search(r"^\n netguard  job\.py +running", view), shown
-    assert "hooks on · wall off" in view
+    assert "hooks on · wall " in view
     go(tmp_path)
     assert person.wait() == 3
     text = person.above

@@ -56,7 +56,7 @@ METADATA = DENIED[0]
             "netguard: denied connect 192.0.2.7:443 — a rule denies it (rule r, curl)",
         ),
         (
-            connect("", "192.0.2.7", 443, "deny", rule="r", layers=["hook", "kernel"], proc={"exe": "/usr/bin/python3"}),
+            connect("", "192.0.2.7", 443, "deny", rule="r", layers=["hook", "kernel"], proc={"exe": "/usr/bin/python"}),
             "netguard: denied connect 192.0.2.7:443 — a rule denies it (rule r)",
         ),
     ],

@@ -79,7 +79,7 @@ def test_real_run_is_shown_with_all_its_parts() -> None:
     run = run_guarded(["-c", code], rules="version: 1\ndefault: deny\n")
     shown = "\n".join(text_of(of(run.trail), State(), Look(80, 24)))
     assert re.search(r"netguard  python\S* -c .* +ended, exit 0 after 0:0\d", shown)
-    assert "hooks on · wall off · requests off · 1 process" in shown
+    assert re.search(r"hooks on · wall (on|partly|off) · requests off · (tier .* · )?1 process", shown)
     assert "3 decisions · 3 denied" in shown
     assert re.search(r"(?m)^ verdict  kind     destination +count  rule$", shown)
     assert re.search(r"(?m)^ denied   connect  169\.254\.169\.254:80 +3  default$", shown)
