@@ -27,6 +27,9 @@ STREAM, DGRAM, SEQPACKET = _socket.SOCK_STREAM, _socket.SOCK_DGRAM, _socket.SOCK
 #: What rules call the protocol of an INET or INET6 socket.
 _PROTOCOLS = {STREAM: "tcp", DGRAM: "udp"}
 
+#: SO_BINDTOIFINDEX of <asm-generic/socket.h>, since Linux 5.0.
+_BOUND_TO = 62
+
 #: MSG_FASTOPEN: a send that connects.
 FASTOPEN = 0x20000000
 
@@ -46,6 +49,7 @@ class Wanted:
     place:        a unix socket's real path, or "@" and its abstract name; else "".
     sock:         our copy of the descriptor.
     domain, type: the socket's own.
+    interface:    the number of that which its packets have to leave by, 0 where the routes say it.
     pin:          a descriptor of what a unix path leads to, -1 for none.
     umask:        of a bind to a unix path; `pin` is then the folder that it takes place in.
     flags:        of a send.
@@ -56,8 +60,8 @@ class Wanted:
     """
 
     __slots__ = (
-        "address", "backlog", "call", "counts", "domain", "flags", "foreign", "kind", "messages", "pin", "place",
-        "port", "proto", "sock", "type", "umask", "where",
+        "address", "backlog", "call", "counts", "domain", "flags", "foreign", "interface", "kind", "messages", "pin",
+        "place", "port", "proto", "sock", "type", "umask", "where",
     )  # fmt: skip
 
     def __init__(self, call: str, sock: int) -> None:
@@ -67,7 +71,7 @@ class Wanted:
         self.address = b""
         self.where: tuple[int, int] | None = None
         self.port: int | None = None
-        self.domain = self.type = 0
+        self.domain = self.type = self.interface = 0
         self.pin = -1
         self.foreign = False
         self.flags = self.backlog = self.counts = self.umask = 0
@@ -82,7 +86,11 @@ class Wanted:
         """Learns what the socket is. Raises OSError: ENOTSOCK, EBADF."""
         sock = _socket.socket(proto=0, fileno=self.sock)  # it asks for family and type; nobody asks for its protocol
         self.domain, self.type = sock.family, sock.type
-        sock.detach()
+        try:
+            if self.domain in (sockaddr.INET, sockaddr.INET6):
+                self.interface = sock.getsockopt(_socket.SOL_SOCKET, _BOUND_TO)
+        finally:
+            sock.detach()
 
     def held(self) -> int:
         """How many descriptors of ours it holds."""
@@ -229,6 +237,8 @@ def _aim(wanted: Wanted, address: bytes, caller: Caller) -> None:
     send = wanted.call != "connect"
     if wanted.domain in (sockaddr.INET, sockaddr.INET6):
         _inspect(wanted, "connect", sockaddr.internet(wanted.domain, address, unspec=send))
+        if wanted.interface and wanted.where is not None and not sockaddr.is_on_link(wanted.where):
+            _refuse()  # a scope has chosen the interface before: a packet for ::1 would leave this machine on it
         return
     named = wanted.domain == sockaddr.UNIX and sockaddr.is_unix(address)
     if named and not send and sockaddr.abstract(address):

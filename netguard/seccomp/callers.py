@@ -20,6 +20,9 @@ else:
 #: Threads that are kept, each with two descriptors of ours. Beyond it the one that was found first makes room.
 MAX_CALLERS = 256
 
+#: Processes that a thread other than their first has had execute a program. With more, nobody is kept any more.
+MAX_CHANGING = 4096
+
 #: Of /proc/TID/status: who it is and what it may do. The kernel decides by these when it opens, binds or connects.
 _CREDENTIALS = (b"Uid", b"Gid", b"Groups", b"CapEff")
 
@@ -136,6 +139,7 @@ class Callers:
 
     def __init__(self) -> None:
         self._known: dict[int, Caller] = {}
+        self._changing: set[int] = set()
         self._own = credentials(status("self"))
 
     def __len__(self) -> int:
@@ -148,7 +152,7 @@ class Callers:
         (ESRCH), and then `anew` is for its number's next owner.
         """
         caller = self._known.get(tid)
-        if caller is not None and (not caller.shared or caller.is_alive()):
+        if caller is not None and self._lasts(caller.pid) and (not caller.shared or caller.is_alive()):
             return caller
         return self.anew(tid)
 
@@ -162,8 +166,19 @@ class Callers:
         self._known[tid] = caller
         return caller
 
+    def executes(self, tid: int) -> None:
+        """A thread is about to execute a program: what is known of its process will not hold. Raises OSError: gone.
+
+        Nobody says when it has. One that is not the first takes the first's number over, and until then the first may
+        call and be known as what it was: so of such a process nothing is kept from now on.
+        """
+        pid = int(field(status(str(tid)), b"Tgid"))
+        self.forget(pid)
+        if tid != pid and len(self._changing) < MAX_CHANGING:
+            self._changing.add(pid)
+
     def forget(self, pid: int) -> None:
-        """A process executes a program: what was known of its threads, and their memory, is no longer theirs."""
+        """What was known of a process's threads, and their memory, is no longer theirs."""
         for tid in [tid for tid, caller in self._known.items() if caller.pid == pid]:
             self._drop(tid)
 
@@ -171,6 +186,10 @@ class Callers:
         """Lets go of all."""
         for tid in list(self._known):
             self._drop(tid)
+
+    def _lasts(self, pid: int) -> bool:
+        """Whether what is known of a process holds from one call to the next."""
+        return not self._changing or (pid not in self._changing and len(self._changing) < MAX_CHANGING)
 
     def _drop(self, tid: int) -> None:
         self._known.pop(tid).close()

@@ -41,6 +41,14 @@ def internet(domain: int, address: bytes, *, unspec: bool) -> tuple[tuple[int, i
     return None
 
 
+def is_on_link(where: tuple[int, int]) -> bool:
+    """Whether an address means another machine on each interface: link-local and multicast ones."""
+    version, number = where
+    if version == 4:
+        return number >> 16 == 0xA9FE or number >> 28 == 0xE
+    return number >> 118 == 0x3FA or number >> 120 == 0xFF
+
+
 def is_unix(address: bytes) -> bool:
     """Whether the address names a unix socket, by a path or abstractly."""
     return 2 < len(address) <= MAX_UNIX and family(address) == UNIX

@@ -15,9 +15,10 @@ class Call:
     id:      by which the kernel knows it.  fd: the guest's own number of the socket.
     wanted:  what it asks for, with our copy of that socket.  caller: who.
     waiting: whether its answer is delayed.  seq: the record of its act, 0 without one.  started: when it was begun.
+    own:     whether its destination was the run's own when that was decided.
     """
 
-    __slots__ = ("caller", "fd", "id", "seq", "started", "waiting", "wall", "wanted")
+    __slots__ = ("caller", "fd", "id", "own", "seq", "started", "waiting", "wall", "wanted")
 
     def __init__(self, id: int, fd: int, wanted: Wanted, caller: Caller, wall: Wall) -> None:
         self.id = id
@@ -26,6 +27,7 @@ class Call:
         self.caller = caller
         self.wall = wall
         self.waiting = False
+        self.own = False
         self.seq = 0
         self.started = 0.0
 

@@ -72,6 +72,12 @@ class World:
         real = real_path(path) if path and not path.startswith("@") else path
         return Facts(path=real, own=self.asks_own and self.listening.owns_path(pid, real))
 
+    def at_socket(self, pid: int, place: str, pin: int) -> Facts:
+        """The same of a place that is real already, and whose socket a descriptor of ours holds: the path may lead to
+        another one by now, and is not looked at again."""
+        held = f"/proc/self/fd/{pin}" if pin >= 0 else place
+        return Facts(path=place, own=self.asks_own and self.listening.owns_path(pid, held))
+
     def _program(self, program: str, argv: tuple[str, ...], process: Process) -> Facts:
         """The real path of what would run, and what of its arguments a Python would read; nothing is there: neither."""
         folders = self.search.split(os.pathsep) if "/" not in program else [folder_of(process)]

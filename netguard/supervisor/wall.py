@@ -58,6 +58,9 @@ A_TURN = 64
 #: Seconds for which a datagram's destination stays granted and announced: reaching it is one act, each datagram a call.
 UDP_MEMORY = 5.0
 
+#: What is remembered of a destination that is not: until when, and whether it was the run's own.
+FORGOTTEN = (0.0, False)
+
 #: More destinations of datagrams, or threads that were denied something, than a run has at once.
 MAX_KNOWN = 4_096
 
@@ -91,7 +94,7 @@ class Wall:
         self.taken: deque[Notification] = deque()
         self.waiting: dict[int, Call] = {}
         self.calls = {NUMBERS[name]: name for name in (*NOTIFIED, *SIGNALS)}
-        self.udp: dict[tuple[Process, Address | None, int | None], float] = {}
+        self.udp: dict[tuple[Process, Address | None, int | None], tuple[float, bool]] = {}
         self.refused: dict[tuple[int, bytes], tuple[str, ...]] = {}
         self.again: dict[int, tuple[tuple[object, ...], int]] = {}  # acts of threads that a signal has interrupted
         self.over = False  # whether no process is left
@@ -152,11 +155,11 @@ class Wall:
                 value, flags = kill.judge(name, call.args, call.tid)
                 self.listener.answer(call.id, error=value, flags=flags)
                 return
-            caller = self.callers.find(call.tid)
             if name in PASSED:
-                self.callers.forget(caller.pid)
+                self.callers.executes(call.tid)
                 self.listener.answer(call.id, flags=CONTINUE)
                 return
+            caller = self.callers.find(call.tid)
             try:
                 wanted = arguments.read(name, call.args, caller)
             except ProcessLookupError:  # the thread that we knew is gone, and its number another's
@@ -204,12 +207,11 @@ class Wall:
         caller, wanted, desk = call.caller, call.wanted, self.loop.desk
         process = self.process_of(caller)
         now = time.monotonic()
-        udp = wanted.proto == "udp" and wanted.kind == "connect"
-        if udp and self.udp.get((process, wanted.where, wanted.port), 0.0) > now:
+        if wanted.proto == "udp" and wanted.kind == "connect" and self.remembers(process, wanted, now):
             self.perform(call)
             return
         again = self.again.pop(caller.tid, None) if self.again else None
-        if again is not None and again[0] == substance(wanted):
+        if again is not None and again[0] == (process, *substance(wanted)):
             call.seq = again[1]  # the kernel makes the call once more after the signal's handler: it is the same act
             self.perform(call)
             return
@@ -222,10 +224,18 @@ class Wall:
             return
         question = asked(wanted, note)
         facts = self.loop.world.told(question, self.facts_of(wanted, caller, now))
+        call.own = facts.own
         commands = self.loop.session.ask(call, process, question, facts, now)
         if self.loop.may_keep(facts, commands):
             desk.grants.keep(process, key, commands)
         desk.do(commands)
+
+    def remembers(self, process: Process, wanted: Wanted, now: float) -> bool:
+        """Whether a datagram's destination was granted a moment ago; as the run's own, only while it still is."""
+        until, own = self.udp.get((process, wanted.where, wanted.port), FORGOTTEN)
+        if until <= now or wanted.where is None or wanted.port is None:
+            return False
+        return not own or self.loop.world.listening.owns(process.pid, "udp", wanted.where, wanted.port)
 
     def grant(self, call: Call, known: Grant) -> bool:
         """Grants what was granted a moment ago, word for word; False when the trail took no line."""
@@ -240,7 +250,7 @@ class Wall:
         """What the kernel says of the destination."""
         world = self.loop.world
         if wanted.proto == "unix":
-            return world.at_path(caller.pid, wanted.place)
+            return world.at_socket(caller.pid, wanted.place, wanted.pin)
         if wanted.kind == "listen":
             return Facts(wanted.where)
         return world.at(caller.pid, wanted.where, wanted.proto, wanted.port, now)
@@ -268,7 +278,7 @@ class Wall:
             if len(self.udp) >= MAX_KNOWN:
                 self.udp.clear()
             key = self.process_of(call.caller), call.wanted.where, call.wanted.port
-            self.udp[key] = time.monotonic() + UDP_MEMORY
+            self.udp[key] = time.monotonic() + UDP_MEMORY, call.own
         call.seq = seq
         if self.refused:
             self.refused.pop((call.caller.tid, self.notes.about_of(call.wanted)), None)
@@ -305,7 +315,7 @@ class Wall:
         if not self.listener.answer(call.id, done.value, done.error):
             self.unheard(call, done)
         if done.error == ERESTARTSYS and wanted.kind and len(self.again) < MAX_KNOWN:
-            self.again[call.caller.tid] = substance(wanted), call.seq
+            self.again[call.caller.tid] = (self.process_of(call.caller), *substance(wanted)), call.seq
         elif call.seq and done.error not in PENDING:
             now = time.monotonic()
             ms = round((now - call.started) * 1000, 3)

@@ -60,6 +60,7 @@ def run_guarded(
     options: Sequence[str] = (),
     python: str = sys.executable,
     within: Namespace | None = None,
+    before: Sequence[str] = (),
     env: Mapping[str, str | None] | None = None,
     cwd: str | os.PathLike[str] | None = None,
     stdin: str | None = None,
@@ -73,13 +74,16 @@ def run_guarded(
     options: further options of `run`.
     python:  the supervisor's interpreter, which must have netguard installed.
     within:  the namespace to run in, supervisor and guest alike.
+    before:  a command that starts netguard, as another user for example: the run's folder is then everybody's.
     env:     changes to the environment; None as a value takes a name away.
     timeout: seconds; past them the whole run is killed and subprocess.TimeoutExpired raised. Nothing may hang.
     wall:    "off" where the witness alone is the subject.
     """
     with tempfile.TemporaryDirectory(prefix="netguard-test-") as folder:
         log = os.path.join(folder, "trail.jsonl")
-        command = [python, "-m", "netguard", "run", "--log", log, "--wall", wall]
+        if before:
+            os.chmod(folder, 0o777)
+        command = [*before, python, "-m", "netguard", "run", "--log", log, "--wall", wall]
         if rules is not None:
             command += ["--rules", os.path.join(folder, "rules.yaml")]
             with open(command[-1], "w", encoding="utf-8") as file:
