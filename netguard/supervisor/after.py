@@ -42,19 +42,15 @@ class After:
         self.others = others
         self.tell = tell
         self.keep = keep
+        self.gone: Callable[[], bool] = lambda: is_alone(others)  # whether all have ended
         self.ended = 0  # how many were ended
         self.left = 0  # and how many of them could not be
 
-    def wait(self, turn: Callable[[], bool], inbox: signals.Inbox, gone: Callable[[], bool] | None) -> None:
-        """Until nothing is left.
-
-        turn: one of the loop's, at least one a second; whether signals have come.
-        gone: whether all have ended; None: only a look at the processes says so.
-        """
+    def wait(self, turn: Callable[[], bool], inbox: signals.Inbox) -> None:
+        """Until nothing is left. turn: one of the loop's, at least one a second; whether signals have come."""
         until = time.monotonic() + (math.inf if self.keep else GRACE)
         tells = time.monotonic() + TOLD
-        gone = gone or self._look()
-        while not gone():
+        while not self.gone():
             now = time.monotonic()
             if now >= until:
                 break
@@ -69,12 +65,11 @@ class After:
                 for signum in came & STOPPING:
                     signals.stop_like(signum)
                     until += time.monotonic() - now
-        if not gone():
-            self.end()
+        self.end()
 
     def end(self) -> None:
         """Ends what is left."""
-        self.ended, self.left = end_all(self.others)
+        self.ended, self.left = end_all(self.others, self.gone)
 
     def words(self) -> str:
         """What was done, "" for nothing."""
@@ -82,9 +77,6 @@ class After:
             return ""
         rest = f"; {self.left} of them could not be" if self.left else ""
         return f"{counted(self.ended)} outlived the program and {'was' if self.ended == 1 else 'were'} ended{rest}"
-
-    def _look(self) -> Callable[[], bool]:
-        return lambda: is_alone(self.others)
 
     def _tell(self, seconds: float) -> None:
         found = descendants(self.others)

@@ -103,9 +103,10 @@ class Loop:
             if must_report and not self.reported and time.monotonic() > deadline:
                 guest.send(pid, signal.SIGKILL)
         if after:
+            if self.wall:
+                after.gone = self.wall.is_over
             self.next_tick = time.monotonic() + 1.0  # the seconds of `after` begin now
-            wall = self.wall
-            after.wait(lambda: self._turn(inbox), inbox, (lambda: wall.over) if wall else None)
+            after.wait(lambda: self._turn(inbox), inbox)
         self._drain()
         if self.wall:
             self.wall.tick()

@@ -15,7 +15,7 @@ from netguard.supervisor import guest
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 else:
     import _signal as signal  # the same functions without the enums, which cost 4 ms at start-up
 
@@ -37,8 +37,8 @@ def earlier() -> frozenset[int]:
 
 
 def is_alone(others: frozenset[int] = frozenset()) -> bool:
-    """Whether no process is below this one, apart from `others`."""
-    return not has_children() or not descendants(others)
+    """Whether no process is below this one, apart from `others`. With such, what forks and ends may not be found."""
+    return not has_children() or (bool(others) and not descendants(others))
 
 
 def has_children() -> bool:
@@ -106,20 +106,24 @@ def name_of(pid: int) -> str:
     return "".join([letter if letter.isprintable() else "?" for letter in name])
 
 
-def end_all(others: frozenset[int] = frozenset()) -> tuple[int, int]:
-    """Ends every process below this one, apart from `others`; returns how many there were, and how many are left."""
+def end_all(others: frozenset[int], gone: Callable[[], bool]) -> tuple[int, int]:
+    """Ends every process below this one, apart from `others`; returns how many there were, and how many are left.
+
+    gone: whether all have ended. A look at the processes cannot tell: one that forks and ends is in none.
+    """
     until = time.monotonic() + ENDING
-    guest.reap()
-    found = descendants(others)
-    were = len(found)
-    while found and time.monotonic() < until:
+    were = 0
+    while not gone():
+        found = descendants(others)
+        were = were or len(found) or 1
+        if time.monotonic() > until:
+            return were, len(found) or 1
         for pid, parent in found.items():
             end(pid, parent)
         chase(others)
         wait_a_moment()
         guest.reap()
-        found = descendants(others)
-    return were, len(found)
+    return were, 0
 
 
 def end(pid: int, parent: int) -> None:

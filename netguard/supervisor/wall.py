@@ -116,6 +116,10 @@ class Wall:
         elif fd in self.notes.owners:
             self.notes.end(fd)
 
+    def is_over(self) -> bool:
+        """Whether the kernel says that no process is left."""
+        return self.over or self.listener.hung_up()
+
     def serve(self) -> None:
         """Handles calls that wait, for one turn."""
         for _ in range(A_TURN):

@@ -399,8 +399,17 @@ def test_signal_ends_what_is_left_at_once(
 @pytest.mark.parametrize(
     "code",
     [
-        # Never there when it is looked for: each forks one and ends.
-        "for _ in range(4):\n    if os.fork() == 0:\n        while True:\n            if os.fork(): os._exit(0)\n",
+        # Never there when it is looked for: each forks one and ends. A minute, should nobody end them.
+        """
+import time
+until = time.monotonic() + 60
+for _ in range(4):
+    if os.fork() == 0:
+        while time.monotonic() < until:
+            if os.fork():
+                os._exit(0)
+        os._exit(0)
+""",
         # Many, deep, which ignore what can be ignored, in sessions of their own, some of them stopped.
         """
 for number in range(signal.SIGRTMAX + 1):
