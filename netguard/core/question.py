@@ -6,6 +6,7 @@
     lookup   function name service n n n n CODE                   may this name be looked up, and what is it?
     hostile  kind event why CODE                                  an argument that could not be read
     note     kind event proto host port path program CODE         what thread `number` calls next; has no answer
+    ended    errno milliseconds                                   how that call ended; has no answer
     why      kind proto host port                                 why was this thread's call to there denied?
     listening fd                                                  this descriptor listens now
     result   seq errno milliseconds                               how a recorded act ended; has no answer

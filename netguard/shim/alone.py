@@ -127,7 +127,7 @@ class Alone:
             else:
                 return outcome  # type: ignore[return-value]
 
-    def note(self, fields: tuple[str, ...]) -> None:
+    def note(self, op: str, fields: tuple[str, ...]) -> None:
         """There is no wall that would decide; nobody announces anything."""
 
     def tell(self, op: str, fields: tuple[str, ...]) -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
         def ask(self, op: str, fields: tuple[str, ...]) -> list[str]:
             """Returns the answer's fields: verdict, number of the record, what belongs to them. Raises Lost."""
 
-        def note(self, fields: tuple[str, ...]) -> None:
+        def note(self, op: str, fields: tuple[str, ...]) -> None:
             """Announces the system call that comes next; only where there is a wall."""
 
         def tell(self, op: str, fields: tuple[str, ...]) -> None:

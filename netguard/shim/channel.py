@@ -228,13 +228,13 @@ class Channel:
             except (OSError, ValueError):
                 pass
 
-    def note(self, fields: tuple[str, ...]) -> None:
-        """Announces the system call that this thread makes next. What cannot be sent is lost: it carries no right."""
+    def note(self, op: str, fields: tuple[str, ...]) -> None:
+        """Announces the system call that this thread makes next, or says how it ended. What cannot be sent is lost."""
         notes = self.notes
         try:
             if notes is None or notes.pid != getpid() or not notes.ours():
                 notes = self._open_notes()
-            notes.sock.send(pack(("note", str(get_native_id()), *fields)), _NOTE)
+            notes.sock.send(pack((op, str(get_native_id()), *fields)), _NOTE)
         except (OSError, ValueError):
             pass
 

@@ -110,7 +110,7 @@ class Witness:
         """Tells which code is about to do this. It gives no right, so nobody waits for an answer and it may be lost."""
         proto, host, port, path, program, _ = act
         self.channel.lines.seq = "0"
-        self.channel.note((kind, event, proto, host, port, path, program, *origin.here(4)))
+        self.channel.note("note", (kind, event, proto, host, port, path, program, *origin.here(4)))
         if proto == "udp" and kind == "connect":
             self.remember(kind, host, port, path)
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import _socket as socket
 import os
 
+from netguard.errors import StartError
 from netguard.supervisor.peer import owner
 
 #: Open connections: each is a thread of the guest's. Past it new ones wait, which is a denial when they time out.
@@ -38,10 +39,15 @@ def allow_many_fds() -> None:
 
 
 def listen(address: str) -> socket.socket:
-    """The socket of that name, which never waits."""
+    """The socket of that name, which never waits. Raises StartError: a run around this one forbids it."""
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    listener.bind("\0" + address[1:])
-    listener.listen(512)
+    try:
+        listener.bind("\0" + address[1:])
+        listener.listen(512)
+    except OSError as error:
+        listener.close()
+        needed = "a run around this one has to grant [listen, connect] to unix:@netguard-*"
+        raise StartError(f"the channel cannot be opened: {os.strerror(error.errno or 0)}; {needed}") from None
     listener.setblocking(False)
     return listener
 

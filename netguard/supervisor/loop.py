@@ -108,6 +108,7 @@ class Loop:
             after.wait(lambda: self._turn(inbox), inbox, (lambda: wall.over) if wall else None)
         self._drain()
         if self.wall:
+            self.wall.tick()
             self.wall.close()
         self.desk.tick(time.monotonic())
         return self.end
@@ -133,6 +134,8 @@ class Loop:
             if self.wall:
                 self.wall.sweep(now)
             if now >= self.next_tick:
+                if self.wall:
+                    self.wall.tick()
                 self.desk.tick(now)
                 self.next_tick = now + 1.0
         return came

@@ -1,7 +1,8 @@
-"""What witnesses announce: which code is about to make which call. It waits in the sockets until the call is there.
+"""What witnesses announce: which code is about to make which call, and how one that did not end at once has ended.
 
-A note wakes nobody: the call that follows it does, a moment later. So a note costs the guest one `send`, and us one
-`recv` when we want it. It is the guest's word: it adds what the kernel cannot know, and gives no right.
+A note wakes nobody: the call that follows it does, a moment later, or the next second. So a note costs the guest one
+`send`, and us one `recv` when we want it. It is the guest's word: it adds what the kernel cannot know, and gives no
+right.
 """
 
 from __future__ import annotations
@@ -32,6 +33,9 @@ MAX_SOCKETS = 4
 #: Where in a note's texts stand the thread, the kind, the protocol, host and port (`core/question.py`).
 TID, KIND, PROTO, HOST, PORT = 1, 2, 4, 5, 6
 
+#: How the other kind of note begins: how the call ended that the thread has last announced.
+ENDED = b"ended\0"
+
 
 class Note:
     """One note as it came, and its beginning, which says what it is about: the same for the same act."""
@@ -50,12 +54,14 @@ class Note:
 
 
 class Witness:
-    """One process's notes. read: what makes a Note of its text."""
+    """One process's notes. read: what makes a Note of its text. told: hears how a call has ended."""
 
-    __slots__ = ("calls", "datagrams", "read", "sockets")
+    __slots__ = ("calls", "datagrams", "pid", "read", "sockets", "told")
 
-    def __init__(self, read: Callable[[bytes], Note]) -> None:
+    def __init__(self, pid: int, read: Callable[[bytes], Note], told: Callable[[int, bytes], None]) -> None:
+        self.pid = pid
         self.read = read
+        self.told = told
         self.sockets: list[socket.socket] = []
         self.calls: dict[bytes, Note] = {}  # the thread -> what it does next
         self.datagrams: dict[bytes, Note] = {}  # where to -> who sends there
@@ -85,19 +91,34 @@ class Witness:
         except OSError:
             return False
         if 0 < length <= MAX_NOTE:
-            note = self.read(bytes(memoryview(room)[:length]))
-            kept, key = (self.datagrams, note.about) if note.datagram else (self.calls, note.tid)
-            if len(kept) >= MAX_KEPT:
-                kept.clear()
-            kept[key] = note
+            text = bytes(memoryview(room)[:length])
+            if text.startswith(ENDED):
+                self.told(self.pid, text)
+            else:
+                self.keep(self.read(text))
         return length > 0
+
+    def keep(self, note: Note) -> None:
+        """Keeps a note for the call that it announces."""
+        kept, key = (self.datagrams, note.about) if note.datagram else (self.calls, note.tid)
+        if len(kept) >= MAX_KEPT:
+            kept.clear()
+        kept[key] = note
+
+    def hear_all(self, room: bytearray) -> None:
+        """Reads what has been said up to now."""
+        for sock in self.sockets:
+            for _ in range(MAX_HEARD):
+                if not self.hear(sock, room):
+                    break
 
 
 class Notes:
-    """All processes' notes. poll: where an end of a socket is told; what is said in one is not."""
+    """All processes' notes. poll: where an end of a socket is told; what is said in one is not. told: see Witness."""
 
-    def __init__(self, poll: select.epoll) -> None:
+    def __init__(self, poll: select.epoll, told: Callable[[int, bytes], None]) -> None:
         self.poll = poll
+        self.told = told
         self.known: dict[int, Witness] = {}  # by pid
         self.owners: dict[int, int] = {}  # our descriptor -> pid
         self.room = bytearray(MAX_NOTE + 1)
@@ -106,7 +127,7 @@ class Notes:
 
     def open(self, pid: int) -> socket.socket | None:
         """A new socket for a process's notes; returns its end of it, None when there is no room."""
-        witness = self.known.setdefault(pid, Witness(self.read))
+        witness = self.known.setdefault(pid, Witness(pid, self.read, self.told))
         if len(witness.sockets) >= MAX_SOCKETS:
             return None
         try:
@@ -125,6 +146,11 @@ class Notes:
         if witness is None:
             return b""
         return witness.said(b"%d" % tid, self.about_of(wanted), wanted.proto == "udp", self.room)
+
+    def hear(self) -> None:
+        """Reads what everybody has said up to now."""
+        for witness in self.known.values():
+            witness.hear_all(self.room)
 
     def read(self, text: bytes) -> Note:
         """The note of this text. Remembered likewise: a line of code that connects in a loop says it each time."""
@@ -152,6 +178,7 @@ class Notes:
         pid = self.owners.pop(fd)
         self.poll.unregister(fd)
         witness = self.known[pid]
+        witness.hear_all(self.room)
         for sock in [sock for sock in witness.sockets if sock.fileno() == fd]:
             witness.sockets.remove(sock)
             sock.close()

@@ -1,6 +1,7 @@
 """The clients that programs use, each as a function of a URL; run by name in a guest: `clients.py NAME URL`.
 
-Prints, as JSON, what came of it: the body's size, or the classes of the error and of all that it came from.
+Prints, as JSON, what came of it: the body's size, or the classes of the error and of all that it came from; what a
+denial says goes to stderr.
 """
 
 from __future__ import annotations
@@ -161,6 +162,8 @@ def chain(error: BaseException | None, seen: set[int]) -> list[str]:
         return []
     seen.add(id(error))
     found = [f"{type(error).__module__}.{type(error).__qualname__}"]
+    if found == ["netguard.Denied"]:
+        print(error, file=sys.stderr)
     below = [error.__cause__, error.__context__, getattr(error, "reason", None), *error.args]
     for other in (*below, *getattr(error, "exceptions", ())):
         if isinstance(other, BaseException):

@@ -50,8 +50,9 @@ NAME_ERROR = {
 AT_THE_REQUEST = {"urllib_request": "netguard.Denied"}
 
 
-#: Who decides: a supervisor, or the guest by itself.
-HOMES = ("supervisor", "guest")
+#: Who decides: a supervisor that the kernel asks, one that only the witness asks, or the guest by itself.
+HOMES = (pytest.param("wall", marks=pytest.mark.kernel), "supervisor", "guest")
+WALL = {"wall": "require", "supervisor": "off"}
 
 
 def go(client: str, url: str, rules: str, home: str, folder: Path, **how: Any) -> tuple[object, Result, float]:
@@ -61,7 +62,7 @@ def go(client: str, url: str, rules: str, home: str, folder: Path, **how: Any) -
     if home == "guest":
         run = run_injected(words, folder, rules, **how)
     else:
-        run = run_guarded(["--", *words], rules=rules, options=["--quiet"], timeout=60, **how)
+        run = run_guarded(["--", *words], rules=rules, options=["--quiet"], wall=WALL[home], timeout=60, **how)
     assert run.stdout, run.stderr
     return json.loads(run.stdout.splitlines()[-1]), run, time.monotonic() - start
 
@@ -79,20 +80,23 @@ def test_allowed_client_reaches_the_server(client: str, home: str, http_server: 
     assert outcome == (21 if client == "xmlrpc" else 1234), run.stderr
     assert len(http_server.hits) == 1
     assert run.lines("connect", verdict="log")
+    assert all((home == "wall") == ("kernel" in line["layers"]) for line in run.lines("connect"))
 
 
 @pytest.mark.parametrize("home", HOMES)
 @pytest.mark.parametrize("client", CLIENTS)
 def test_denied_connection_ends_the_client(client: str, home: str, http_server: HttpServer, tmp_path: Path) -> None:
     """No hang, no hit, the client's own error, and Denied behind it."""
-    rules = f'version: 1\ndefault: allow\nrules:\n  - {{deny: connect, to: "127.0.0.1:{http_server.port}"}}\n'
+    rule = f'{{name: that-one, deny: connect, to: "127.0.0.1:{http_server.port}"}}'
+    rules = f"version: 1\ndefault: allow\nrules:\n  - {rule}\n"
     outcome, run, took = go(client, f"http://127.0.0.1:{http_server.port}/", rules, home, tmp_path)
     assert isinstance(outcome, list), outcome
     assert outcome[0] == AT_THE_REQUEST.get(client, OWN_ERROR[client]), outcome
     assert "netguard.Denied" in outcome
+    assert "(rule that-one)" in run.stderr
     assert (http_server.hits, http_server.connections) == ([], 0)
     assert took < PATIENCE
-    assert run.lines("http" if client in AT_THE_REQUEST else "connect", verdict="deny")
+    assert run.lines("http" if client in AT_THE_REQUEST else "connect", verdict="deny", rule="that-one")
 
 
 @pytest.mark.parametrize("home", HOMES)
@@ -101,14 +105,15 @@ def test_denied_name_ends_the_client(client: str, home: str, netns: Namespace, t
     """The same at the look-up, of which the name server hears nothing."""
     dns: Remote = netns.open("dns", names={"*": ["127.0.0.1"]}, port=53)
     web: Remote = netns.open("http", port=80)
-    rules = 'version: 1\ndefault: allow\nrules:\n  - {deny: dns, to: "*.example.test"}\n'
+    rules = 'version: 1\ndefault: allow\nrules:\n  - {name: that-one, deny: dns, to: "*.example.test"}\n'
     outcome, run, took = go(client, "http://api.example.test:80/", rules, home, tmp_path, within=netns)
     assert isinstance(outcome, list), outcome
     assert outcome[0] == NAME_ERROR.get(client, OWN_ERROR[client]), outcome
     assert "netguard.Denied" in outcome
+    assert "(rule that-one)" in run.stderr
     assert (web.seen()["hits"], dns.seen()["questions"]) == ([], [])
     assert took < PATIENCE
-    assert run.lines("dns", verdict="deny")
+    assert run.lines("dns", verdict="deny", rule="that-one")
 
 
 #: Clients look for libraries and for IPv6 when they are imported, and event loops talk to themselves.

@@ -33,7 +33,7 @@ RULES = "version: 1\ndefault: allow\nrules:\n  - {{name: the-server, {verdict}: 
 def run(client: Client, verdict: str, server: HttpServer, python: str = sys.executable) -> Result:
     rules = RULES.format(verdict=verdict, port=server.port)
     command = ["--", *client.command(server.port, python)]
-    return run_guarded(command, rules=rules, options=["--quiet", "--wall", "require"], timeout=60)
+    return run_guarded(command, rules=rules, options=["--quiet"], wall="require", timeout=60)
 
 
 def try_out(client: Client, server: HttpServer, python: str = sys.executable, *, fetches: bool = True) -> None:
@@ -128,7 +128,7 @@ def test_git_clones_or_is_denied(verdict: str, repository: int, tmp_path: Path) 
     """What connects is a helper that git starts, two programs below the one that was asked for."""
     client = Client("git", ("git", "clone", "-q", f"http://127.0.0.1:{repository}/.git", str(tmp_path / "clone")))
     rules = RULES.format(verdict=verdict, port=repository)
-    done = run_guarded(["--", *client.words], rules=rules, options=["--quiet", "--wall", "require"], timeout=60)
+    done = run_guarded(["--", *client.words], rules=rules, options=["--quiet"], wall="require", timeout=60)
     assert (done.status == 0) == (verdict == "log"), done.stderr
     assert (tmp_path / "clone" / ".git" / "HEAD").exists() == (verdict == "log")
     check(done, client, verdict)

@@ -405,6 +405,18 @@ def test_inner_run_works_and_the_outer_one_hears_of_it(tmp_path: Path) -> None:
     assert outer[-1]["exit"] == inner[-1]["exit"] == 0
 
 
+@pytest.mark.parametrize("wall", [pytest.param("require", marks=pytest.mark.kernel), "off"])
+def test_inner_run_that_the_outer_one_denies_its_channel_says_so(tmp_path: Path, wall: str) -> None:
+    rules = DENY + "rules:\n  - {allow: [exec, native]}\n"
+    log = str(tmp_path / "inner.jsonl")
+    words = ["-m", "netguard", "run", "--log", log, "-c", "print(1)"]
+    denied = run_guarded(words, rules=rules, wall=wall)
+    assert (denied.status, denied.stdout) == (125, "")
+    assert "netguard: the channel cannot be opened: Permission denied; a run around this one has to" in denied.stderr
+    granted = rules + "  - {allow: [listen, connect], to: 'unix:@netguard-*'}\n"
+    assert run_guarded(words, rules=granted, wall=wall).stdout == "1\n"
+
+
 NO_TCP = ALLOW + "rules:\n  - {deny: connect, proto: tcp, name: no-tcp, because: not from here}\n"
 
 

@@ -98,6 +98,9 @@ def test_thread_that_is_gone_is_nobody() -> None:
         told(child)
         caller = known.find(child.pid)
     assert not caller.is_alive()
+    if not caller.shared:  # then it is not asked whether it lives: what is fetched next says so
+        with pytest.raises(ProcessLookupError):
+            known.find(child.pid).fetch(0)
     with pytest.raises(OSError):  # noqa: PT011 # whichever the kernel says
         known.anew(child.pid)
     caller_of_self = known.find(os.getpid())

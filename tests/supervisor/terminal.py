@@ -18,9 +18,13 @@ SECONDS = 30  # how long a test waits for what must come; reached only when it f
 
 CTRL_C, CTRL_Z, CTRL_BACKSLASH = b"\x03", b"\x1a", b"\x1c"
 
-#: The same words after either prefix must behave the same. The first is the control.
+#: The same words after each prefix must behave the same. The first is the control.
 DRIVER = Path(__file__).with_name("guest_driver.py")
 PREFIXES = {"plain": (sys.executable,), "guarded": (sys.executable, str(DRIVER))}
+
+#: `netguard run` as a whole, behind the wall.
+WALLED = (*"-m netguard run --quiet --default allow --wall require".split(), "--log", "/dev/null")
+PREFIXES["walled"] = (sys.executable, *WALLED)
 
 #: How guests in these tests wait. A signal that comes after the last look at Python's flags and before a blocking call
 #: would be handled only when that call returns, in a plain run as well; the byte in the pipe makes it return.

@@ -6,6 +6,7 @@ guard there first, and `test_acts_work_without_a_guard` is the control for all.
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import resource
@@ -22,6 +23,9 @@ import pytest
 
 from tests.supervisor.running import Running, is_alive, running
 from tests.support.echo import TcpEcho
+
+#: A run behind the wall.
+walled = functools.partial(running, wall="require")
 
 pytestmark = pytest.mark.kernel
 
@@ -183,7 +187,7 @@ def test_killed_supervisor_takes_the_program_with_it_and_a_daemon_reaches_nothin
 ) -> None:
     gate = tmp_path / "gate"
     os.mkfifo(gate)
-    with running(tmp_path, [*words(SURVIVOR, places), str(gate)]) as run:
+    with walled(tmp_path, [*words(SURVIVOR, places), str(gate)]) as run:
         assert line(run) == REACHED
         pid = int(line(run))
         assert places.arrived() == 3
@@ -211,7 +215,7 @@ say(*knock())
 sys.stdin.readline()
 say(*knock())
 """
-    with running(tmp_path, words(code, places)) as run:
+    with walled(tmp_path, words(code, places)) as run:
         assert line(run) == REACHED
         assert places.arrived() == 3
         run.process.kill()
@@ -235,7 +239,7 @@ Wall.handle = crash
 
 
 def test_crashed_supervisor_ends_all_that_it_no_longer_watches(tmp_path: Path, places: Places) -> None:
-    with running(tmp_path, words(PAIR, places), fault=CRASHES.format(6)) as run:
+    with walled(tmp_path, words(PAIR, places), fault=CRASHES.format(6)) as run:
         for _ in range(4):
             line(run)
         assert places.arrived() == 6
@@ -248,7 +252,7 @@ def test_crashed_supervisor_ends_all_that_it_no_longer_watches(tmp_path: Path, p
 
 def test_stopped_supervisor_lets_nothing_through_until_it_goes_on(tmp_path: Path, places: Places) -> None:
     code = "say(*knock())\nsay(os.getpid())\nsys.stdin.readline()\nsay(*knock())\n"
-    with running(tmp_path, words(code, places)) as run:
+    with walled(tmp_path, words(code, places)) as run:
         assert line(run) == REACHED
         pid = int(line(run))
         assert places.arrived() == 3
@@ -267,7 +271,7 @@ CONNECT = {"x86_64": "42", "aarch64": "203"}.get(os.uname().machine, "")
 
 def test_supervisor_out_of_descriptors_denies_and_recovers(tmp_path: Path, places: Places) -> None:
     code = "say(*knock())\n" + "sys.stdin.readline()\nsay(*knock())\n" * 2
-    with running(tmp_path, words(code, places)) as run:
+    with walled(tmp_path, words(code, places)) as run:
         assert line(run) == REACHED
         assert places.arrived() == 3
         whole = resource.prlimit(run.process.pid, resource.RLIMIT_NOFILE)
@@ -299,7 +303,7 @@ from netguard.supervisor import after
 after.GRACE = 0.0
 """
     code = "say(*knock())\nsay(*knock())\n"
-    with running(tmp_path, words(code, places), fault=fault) as run:
+    with walled(tmp_path, words(code, places), fault=fault) as run:
         assert line(run) == REACHED
         assert line(run) == "ENOSYS ENOSYS ENOSYS\n"
         assert run.process.wait(60) == 0, run.process.stderr.read()
@@ -335,7 +339,7 @@ def gate(tmp_path: Path) -> Path:
 
 
 def test_daemon_is_told_of_and_ended_when_its_time_is_up(tmp_path: Path, places: Places, gate: Path) -> None:
-    with running(tmp_path, [*words(LEAVES, places), str(gate)], fault=grace(1.5)) as run:
+    with walled(tmp_path, [*words(LEAVES, places), str(gate)], fault=grace(1.5)) as run:
         pid = int(line(run))
         out, err = run.process.communicate(timeout=60)
         assert (run.process.returncode, out) == (3, ""), err
@@ -352,7 +356,7 @@ def test_daemon_is_told_of_and_ended_when_its_time_is_up(tmp_path: Path, places:
 
 
 def test_daemon_that_ends_in_time_is_watched_until_then(tmp_path: Path, places: Places, gate: Path) -> None:
-    with running(tmp_path, [*words(LEAVES, places), str(gate)], fault=grace(600)) as run:
+    with walled(tmp_path, [*words(LEAVES, places), str(gate)], fault=grace(600)) as run:
         int(line(run))
         gate.write_text("")
         out, err = run.process.communicate(timeout=60)
@@ -365,7 +369,7 @@ def test_daemon_that_ends_in_time_is_watched_until_then(tmp_path: Path, places: 
 
 def test_stragglers_that_are_kept_may_take_their_time(tmp_path: Path, places: Places, gate: Path) -> None:
     options = ["--keep-stragglers"]
-    with running(tmp_path, [*words(LEAVES, places), str(gate)], fault=grace(0), options=options) as run:
+    with walled(tmp_path, [*words(LEAVES, places), str(gate)], fault=grace(0), options=options) as run:
         int(line(run))
         told = run.process.stderr.readline()
         assert "has ended and has left 1 process" in told
@@ -381,7 +385,7 @@ def test_stragglers_that_are_kept_may_take_their_time(tmp_path: Path, places: Pl
 def test_signal_ends_what_is_left_at_once(
     tmp_path: Path, places: Places, gate: Path, number: int, options: list[str]
 ) -> None:
-    with running(tmp_path, [*words(LEAVES, places), str(gate)], fault=grace(600), options=options) as run:
+    with walled(tmp_path, [*words(LEAVES, places), str(gate)], fault=grace(600), options=options) as run:
         pid = int(line(run))
         assert "has ended and has left 1 process" in run.process.stderr.readline()
         run.process.send_signal(number)
@@ -431,7 +435,7 @@ if os.fork() == 0:
 )
 def test_whatever_forks_is_ended(tmp_path: Path, places: Places, code: str) -> None:
     """The pipe ends when the last that holds it is gone."""
-    with running(tmp_path, words(code + "say('up')\nos._exit(5)\n", places), fault=grace(0.5)) as run:
+    with walled(tmp_path, words(code + "say('up')\nos._exit(5)\n", places), fault=grace(0.5)) as run:
         assert line(run) == "up\n"
         out, err = run.process.communicate(timeout=120)
         assert (run.process.returncode, out) == (5, ""), err
@@ -440,7 +444,7 @@ def test_whatever_forks_is_ended(tmp_path: Path, places: Places, code: str) -> N
 
 
 def test_program_that_leaves_nothing_is_not_waited_for(tmp_path: Path, places: Places) -> None:
-    with running(tmp_path, words("say(os.getpid())\nsys.exit(4)", places), fault=grace(10_000)) as run:
+    with walled(tmp_path, words("say(os.getpid())\nsys.exit(4)", places), fault=grace(10_000)) as run:
         int(line(run))
         out, err = run.process.communicate(timeout=60)
         assert (run.process.returncode, out) == (4, ""), err
@@ -452,7 +456,7 @@ def test_what_was_there_before_is_none_of_the_guests(tmp_path: Path, places: Pla
     """`server & exec netguard run …`: the shell's other child is then netguard's."""
     script = 'sleep 1000 >/dev/null 2>&1 & echo $!; exec "$@"'
     args = [*words(LEAVES, places), str(gate)]
-    with running(tmp_path, args, fault=grace(0), prefix=["sh", "-c", script, "sh"]) as run:
+    with walled(tmp_path, args, fault=grace(0), prefix=["sh", "-c", script, "sh"]) as run:
         earlier, straggler = int(line(run)), int(line(run))
         _, err = run.process.communicate(timeout=60)
         assert run.process.returncode == 3, err
@@ -485,7 +489,7 @@ print(json.dumps(found))
             control = subprocess.run(command, capture_output=True, text=True, pass_fds=fds, check=True, timeout=60)
             assert {"0", "1", "2", *map(str, fds)} == set(json.loads(control.stdout))
             keep = ["--keep-fd", str(named.fileno())]
-            with running(tmp_path, ["--", *command], options=keep, pass_fds=fds) as run:
+            with walled(tmp_path, ["--", *command], options=keep, pass_fds=fds) as run:
                 out, err = run.process.communicate(timeout=60)
                 assert set(json.loads(out)) == {"0", "1", "2", str(named.fileno())}, err
     assert run.lines("coverage")[0]["tier"] == "A"

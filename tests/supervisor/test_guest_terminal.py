@@ -38,7 +38,10 @@ def count(name: str, first: str = "") -> str:
     )
 
 
-@pytest.fixture(params=PREFIXES, ids=str)
+MARKED = [pytest.param(name, marks=pytest.mark.kernel if name == "walled" else ()) for name in PREFIXES]
+
+
+@pytest.fixture(params=MARKED, ids=str)
 def prefix(request: pytest.FixtureRequest) -> tuple[str, ...]:
     return PREFIXES[request.param]
 

@@ -226,7 +226,7 @@ import socket, sys, threading
 def knock():
     for port in (int(sys.argv[1]), 9, 10) * 20:
         try:
-            socket.create_connection(("127.0.0.1", port), 5).close()
+            socket.create_connection(("127.0.0.1", port)).close()
         except OSError:
             pass
 threads = [threading.Thread(target=knock) for _ in range(4)]

@@ -32,7 +32,7 @@ MORE = tuple(
     test_faulthandler test_logging test_fork1 test_wait3 test_wait4
     """.split()
 )
-LONG = ("test_asyncio", "multiprocessing_spawn", "multiprocessing_forkserver")
+LONG = ("test_asyncio", "multiprocessing_fork", "multiprocessing_spawn", "multiprocessing_forkserver")
 
 #: The one that runs these tests, not as the virtual environment that it may be: CPython's tests know none.
 CURRENT = Interpreter(sys.version_info[:2], os.path.realpath(sys.executable))

@@ -14,7 +14,7 @@ import pytest
 from tests.support.isolation import missing
 from tests.transparency import bounded
 from tests.transparency.differences import KNOWN, WALLED, known, unexpected
-from tests.transparency.running import BARE, GUARDED, HANGS, INJECTED, RUN, Ended, Suite, compare
+from tests.transparency.running import BARE, GUARDED, HANGS, INJECTED, NO_WALL, RUN, Ended, Suite, compare
 
 PAGE = Path(__file__).parents[2] / "docs" / "explanation" / "transparency.md"
 
@@ -28,6 +28,11 @@ def isolation() -> None:
 @pytest.fixture
 def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bounded, "STANDSTILL", 3)
+
+
+@pytest.mark.kernel
+def test_the_wall_is_tried_where_there_is_one() -> None:
+    assert RUN in GUARDED
 
 
 def test_what_differs_is_told() -> None:
@@ -54,12 +59,12 @@ class Played:
         return {"test": Ended("passed" if self.fails < 0 else "failed", "")}
 
 
-PLAYS = [(RUN, 1, 0), (RUN, 3, 0), (BARE, 2, 0), (RUN, 99, 1), (BARE, 99, 1)]
+PLAYS = [(NO_WALL, 1, 0), (NO_WALL, 3, 0), (BARE, 2, 0), (NO_WALL, 99, 1), (BARE, 99, 1)]
 
 
 @pytest.mark.parametrize(("mode", "fails", "told"), PLAYS)
 def test_only_what_differs_each_time_is_a_difference(mode: str, fails: int, told: int) -> None:
-    assert len(compare(Played(mode, fails)).differences[RUN]) == told  # type: ignore[arg-type]
+    assert len(compare(Played(mode, fails)).differences[NO_WALL]) == told  # type: ignore[arg-type]
 
 
 @pytest.mark.usefixtures("impatience")
