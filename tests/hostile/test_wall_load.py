@@ -208,7 +208,7 @@ def test_thousands_of_connects_that_wait_keep_nobody_else_waiting(server: int, t
     run = walled(tmp_path, CROWD, rules, timeout=100, port=server, many=4500)
     found = said(run)
     assert (found["other"], found["same"], found["denied"]) == (0, True, "EACCES"), run.stderr
-    assert found["took"] < 5
+    assert (found["took"] < 30, found["twenty"] < 5) == (True, True), found
     assert run.lines("tamper") == []
 
 
