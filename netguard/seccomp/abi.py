@@ -82,6 +82,10 @@ _SIGEVENT = struct.Struct("<8xiii44s")
 _SIGEV_THREAD_ID = 4
 _ITIMERSPEC = struct.Struct("<qqqq")
 
+#: _LINUX_CAPABILITY_VERSION_3 of <linux/capability.h>. struct user_cap_data_struct, twice: effective, permitted,
+#: inheritable; the lower halves first.
+_CAPABILITY_VERSION = 0x20080522
+
 #: struct iovec; struct msghdr with the padding of both machines.
 _IOVEC = struct.Struct("<QQ")
 _MSGHDR = struct.Struct("<QI4xQQQQi4x")
@@ -158,6 +162,18 @@ def connect(fd: int, address: bytes) -> int:
 def bind(fd: int, address: bytes) -> int:
     """bind(2) likewise."""
     return ctypes.get_errno() if _bind(fd, address, len(address)) < 0 else 0
+
+
+def give_up(capabilities: int) -> None:
+    """capset(2): takes rights from this thread; with no_new_privs, from all that it executes too. Raises OSError."""
+    header = struct.pack("=II", _CAPABILITY_VERSION, 0)
+    room = ctypes.create_string_buffer(24)
+    syscall("capget", _at(header), ctypes.addressof(room))
+    held = struct.unpack("=6I", room.raw)
+    left = [value & ~(capabilities >> 32 * (number // 3)) & 0xFFFFFFFF for number, value in enumerate(held)]
+    data = struct.pack("=6I", *left)
+    if data != room.raw:
+        syscall("capset", _at(header), _at(data))
 
 
 def no_new_privs() -> None:

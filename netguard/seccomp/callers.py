@@ -10,6 +10,7 @@ import errno
 import os
 
 from netguard.seccomp import abi
+from netguard.seccomp.rights import GIVEN_UP
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ MAX_CALLERS = 256
 MAX_CHANGING = 4096
 
 #: Of /proc/TID/status: who it is and what it may do. The kernel decides by these when it opens, binds or connects.
-_CREDENTIALS = (b"Uid", b"Gid", b"Groups", b"CapEff")
+_CREDENTIALS = (b"Uid", b"Gid", b"Groups")
 
 #: Addresses from here on are the kernel's, and `pread` takes none of them.
 _ADDRESSES = 1 << 63
@@ -215,5 +216,6 @@ def field(status: bytes, name: bytes) -> bytes:
 
 
 def credentials(status: bytes) -> bytes:
-    """The lines of a status that say who a thread is and what it may do."""
-    return b"\n".join([field(status, name) for name in _CREDENTIALS])
+    """What a status says of who a thread is and what it may do, but for what a guest gives up."""
+    rights = int(field(status, b"CapEff"), 16) & ~GIVEN_UP
+    return b"\n".join([*[field(status, name) for name in _CREDENTIALS], b"%x" % rights])

@@ -19,7 +19,7 @@ import select
 import struct
 import sys
 
-from netguard.seccomp import abi, landlock, table
+from netguard.seccomp import abi, landlock, rights, table
 from netguard.seccomp.notify import CONTINUE, Listener
 
 TYPE_CHECKING = False
@@ -197,6 +197,7 @@ class Fences:
             # A supervisor that hides its memory has hidden ours too, and could not copy the listener.
             abi.prctl(SET_DUMPABLE, 1)
             abi.prctl(SET_NO_NEW_PRIVS, 1)
+            rights.of_guest()
             step = "landlock"
             if self.fence:
                 landlock.restrict(self.fence, tcp=self.notify)

@@ -89,6 +89,8 @@ TABLE: dict[str, tuple[int, int | None]] = {
     "swapoff": (168, 225),
     "swapon": (167, 224),
     "tgkill": (234, 131),
+    "capget": (125, 90),
+    "capset": (126, 91),
     "timer_create": (222, 107),
     "timer_settime": (223, 110),
     "tkill": (200, 130),

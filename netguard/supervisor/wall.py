@@ -29,7 +29,7 @@ from netguard.core.question import BOTH, KERNEL, Malformed, Question, parse, to_
 from netguard.core.request import NO_CODE
 from netguard.core.wire import unpack
 from netguard.errors import TrailError
-from netguard.seccomp import act, arguments, kill, unheard
+from netguard.seccomp import act, arguments, kill, rights, unheard
 from netguard.seccomp.abi import NUMBERS
 from netguard.seccomp.callers import Callers
 from netguard.seccomp.notify import CONTINUE
@@ -88,6 +88,7 @@ class Wall:
         self.listener = listener
         self.loop = loop
         self.address = AF_UNIX.to_bytes(2, sys.byteorder) + b"\0" + address[1:].encode()
+        rights.of_supervisor()
         self.callers = Callers()
         loop.poll.register(listener.fd, select.EPOLLIN)
         self.queue = Queue(loop.poll, listener)
