@@ -154,7 +154,7 @@ print(json.dumps(found))
 def test_stopped_supervisor_denies_after_a_while_and_late_answers_are_nobodys(tmp_path: Path) -> None:
     code = IMPATIENT + STOPPED
     words = ["--", "sh", "-c", 'exec "$@"', "sh", sys.executable, "-S", write(tmp_path, code)]
-    run = run_guarded(words, rules=RULES, options=["--quiet"], timeout=60)
+    run = run_guarded(words, rules=RULES, options=["--quiet"], timeout=60, wall="off")
     assert said(run) == ["granted", "eight", *["no-supervisor"] * 2, True, "no-supervisor", "eight", "granted", "eight"]
 
 
