@@ -35,10 +35,6 @@ else:
 #: Of <linux/prctl.h>.
 SET_PDEATHSIG, SET_DUMPABLE, SET_NO_NEW_PRIVS, SET_CHILD_SUBREAPER = 1, 4, 38, 36
 
-#: Flags of seccomp(2): the listener, and that a call which we have taken waits for us and for SIGKILL alone. The second
-#: is Linux 5.19's; without it a signal ends the wait and the call comes again.
-NEW_LISTENER, WAIT_KILLABLE = 8, 32
-
 #: What the child says on the pipe: a step of STEPS, and an errno or the listener's number.
 _SAID = struct.Struct("<ii")
 STEPS = ("ready", "no_new_privs", "landlock", "filter", "listener", "start")
@@ -210,11 +206,13 @@ class Fences:
         if not self.notify:
             return abi.install_filter(self.program, 0)
         try:
-            return abi.install_filter(self.program, NEW_LISTENER | WAIT_KILLABLE)
+            # A call that we have taken waits for us and for SIGKILL alone. That is Linux 5.19's: without it a signal
+            # ends the wait, and the call comes again.
+            return abi.install_filter(self.program, abi.NEW_LISTENER | abi.WAIT_KILLABLE)
         except OSError as error:
             if error.errno != errno.EINVAL:
                 raise
-            return abi.install_filter(self.program, NEW_LISTENER)
+            return abi.install_filter(self.program, abi.NEW_LISTENER)
 
 
 def child(
