@@ -133,7 +133,7 @@ class Loop:
         if now >= until:
             self.desk.due(now)
             if self.wall:
-                self.wall.sweep(now)
+                self.wall.acting.sweep(now)
             if now >= self.next_tick:
                 if self.wall:
                     self.wall.tick()
@@ -146,8 +146,8 @@ class Loop:
         until = self.desk.until(self.next_tick)
         if self.wall and self.wall.taken:
             until = now
-        elif self.wall and self.wall.queue:
-            until = min(until, now + (self.wall.queue.pause(now) or 0.0))
+        elif self.wall and self.wall.acting.queue:
+            until = min(until, now + (self.wall.acting.queue.pause(now) or 0.0))
         return until
 
     def _ready(self, fd: int, events: int) -> None:

@@ -17,7 +17,7 @@ import errno
 import select
 import sys
 import time
-from _socket import AF_UNIX, SOCK_DGRAM
+from _socket import AF_UNIX
 from collections import deque
 
 from netguard.core.acts import Facts
@@ -25,19 +25,18 @@ from netguard.core.address import format_ip
 from netguard.core.commands import Reply
 from netguard.core.policy import ALLOW, DENY, LOG
 from netguard.core.process import Process
-from netguard.core.question import BOTH, KERNEL, Malformed, Question, parse, to_int, to_ms
+from netguard.core.question import BOTH, KERNEL, Malformed, Question, parse
 from netguard.core.request import NO_CODE
-from netguard.core.wire import unpack
 from netguard.errors import TrailError
-from netguard.seccomp import act, arguments, kill, rights, unheard
+from netguard.seccomp import arguments, kill, rights
 from netguard.seccomp.abi import NUMBERS
 from netguard.seccomp.callers import Callers
-from netguard.seccomp.notify import CONTINUE
 from netguard.seccomp.table import NOTIFIED, SIGNALS
-from netguard.seccomp.waiting import ERESTARTSYS, Done, Queue
+from netguard.supervisor.acting import Acting, substance
 from netguard.supervisor.call import Call
 from netguard.supervisor.notes import Notes
 from netguard.supervisor.processes import look_at
+from netguard.supervisor.programs import STARTS, Programs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -65,17 +64,11 @@ FORGOTTEN = (0.0, False)
 #: More destinations of datagrams, or threads that were denied something, than a run has at once.
 MAX_KNOWN = 4_096
 
-#: Calls that only have to be seen: which program starts is decided where the witness asks.
-PASSED = ("execve", "execveat")
-
 #: Behind the channel's name: the socket that the thread wants is for notes.
 NOTES = b".notes"
 
 #: Errors that say that we are at our end, and nothing of the guest's call.
 OURS = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
-
-#: Errors that say "not yet": how it ends is not known to us.
-PENDING = (errno.EINPROGRESS, errno.EALREADY, errno.EAGAIN)
 
 
 class Wall:
@@ -91,15 +84,13 @@ class Wall:
         rights.of_supervisor()
         self.callers = Callers()
         loop.poll.register(listener.fd, select.EPOLLIN)
-        self.queue = Queue(loop.poll, listener)
-        self.notes = Notes(loop.poll, self.told)
+        self.acting = Acting(listener, loop)
+        self.notes = Notes(loop.poll, self.acting.told)
+        self.programs = Programs(self)
         self.taken: deque[Notification] = deque()
-        self.waiting: dict[int, Call] = {}
         self.calls = {NUMBERS[name]: name for name in (*NOTIFIED, *SIGNALS)}
         self.udp: dict[tuple[Process, Address | None, int | None], tuple[float, bool]] = {}
         self.refused: dict[tuple[int, bytes], tuple[str, ...]] = {}
-        self.again: dict[int, tuple[tuple[object, ...], int]] = {}  # acts of threads that a signal has interrupted
-        self.begun: dict[tuple[int, int], int] = {}  # (pid, tid) -> the record of a connect that was under way
         self.over = False  # whether no process is left
 
     def ready(self, fd: int, events: int) -> None:
@@ -111,9 +102,8 @@ class Wall:
             else:
                 self.loop.poll.unregister(fd)  # hung up, and would be so for ever
                 self.over = True
-        elif fd in self.queue:
-            for id, _, done in self.queue.ready(fd):
-                self.finish(self.waiting.pop(id), done)
+        elif fd in self.acting.queue:
+            self.acting.ready(fd)
         elif fd in self.notes.owners:
             self.notes.end(fd)
 
@@ -138,11 +128,6 @@ class Wall:
         """Once a second: what was said that belongs to no call to come."""
         self.notes.hear()
 
-    def sweep(self, now: float) -> None:
-        """Looks after what waits: who was killed or interrupted, whose time is up."""
-        for id, _, done in self.queue.sweep(now):
-            self.finish(self.waiting.pop(id), done)
-
     def take(self, *, told: bool = False) -> None:
         """Takes off the kernel every call that waits there. Where one thread alone has ever called, that is one."""
         call = self.listener.receive(told=told)
@@ -152,8 +137,7 @@ class Wall:
 
     def close(self) -> None:
         """The run is over: nobody is answered any more."""
-        for id, _, _ in self.queue.close():
-            self.waiting.pop(id).wanted.close()
+        self.acting.close()
         self.callers.close()
 
     # One call
@@ -166,9 +150,8 @@ class Wall:
                 value, flags = kill.judge(name, call.args, call.tid)
                 self.listener.answer(call.id, error=value, flags=flags)
                 return
-            if name in PASSED:
-                self.callers.executes(call.tid)
-                self.listener.answer(call.id, flags=CONTINUE)
+            if name in STARTS:
+                self.programs.handle(call)
                 return
             caller = self.callers.find(call.tid)
             try:
@@ -196,7 +179,7 @@ class Wall:
         if not self.listener.is_waiting(call.id):  # or its thread is gone, and what was read may be another's
             wanted.close()
         elif not wanted.kind:
-            self.perform(call)
+            self.acting.perform(call)
         elif wanted.call == "connect" and wanted.address.startswith(self.address):
             self.connect_channel(call)
         elif wanted.foreign:
@@ -219,12 +202,11 @@ class Wall:
         process = self.process_of(caller)
         now = time.monotonic()
         if wanted.proto == "udp" and wanted.kind == "connect" and self.remembers(process, wanted, now):
-            self.perform(call)
+            self.acting.perform(call)
             return
-        again = self.again.pop(caller.tid, None) if self.again else None
-        if again is not None and again[0] == (process, *substance(wanted)):
-            call.seq = again[1]  # the kernel makes the call once more after the signal's handler: it is the same act
-            self.perform(call)
+        call.seq = self.acting.resumed(call, process)
+        if call.seq:
+            self.acting.perform(call)
             return
         note = self.notes.of(caller.pid, caller.tid, wanted)
         key = *substance(wanted), note
@@ -296,70 +278,11 @@ class Wall:
         if delayed and not self.listener.is_waiting(call.id):
             call.wanted.close()  # it was killed or interrupted meanwhile
         else:
-            self.perform(call)
+            self.acting.perform(call)
 
     def why(self, tid: int, about: list[str]) -> tuple[str, ...]:
         """The rule and the reason for which a call of this thread's to there was denied; () if none was."""
         return self.refused.get((tid, " ".join(about).encode("utf-8", "replace")), ())
-
-    def perform(self, call: Call) -> None:
-        """Does for the guest what it wants, on its own socket. Nothing in here waits."""
-        call.started = time.monotonic() if call.seq else 0.0
-        found = act.perform(call.wanted, call.caller)
-        done = found if isinstance(found, Done) else self.queue.add(call.id, found)
-        if done is None:
-            self.waiting[call.id] = call
-        else:
-            self.finish(call, done)
-
-    def finish(self, call: Call, done: Done | None) -> None:
-        """Tells the guest how its call ended, and the trail if the act is on it. None: nobody waits any more.
-
-        Our copy of the socket is closed before: what the guest closes next is closed, and its port is free.
-        """
-        wanted = call.wanted
-        wanted.close()
-        if done is None:
-            return
-        if not done.error and (wanted.call == "listen" or (wanted.call == "bind" and wanted.type == SOCK_DGRAM)):
-            self.show(call)
-        if not self.listener.answer(call.id, done.value, done.error):
-            self.unheard(call, done)
-        if done.error == ERESTARTSYS and wanted.kind and len(self.again) < MAX_KNOWN:
-            self.again[call.caller.tid] = (self.process_of(call.caller), *substance(wanted)), call.seq
-        elif call.seq and done.error == errno.EINPROGRESS and len(self.begun) < MAX_KNOWN:
-            self.begun[call.caller.pid, call.caller.tid] = call.seq  # its witness may know more
-        elif call.seq and done.error not in PENDING:
-            now = time.monotonic()
-            ms = round((now - call.started) * 1000, 3)
-            self.loop.desk.ended({"kind": "result", "of": call.seq, "errno": done.error, "ms": ms}, now)
-
-    def show(self, call: Call) -> None:
-        """A socket listens now. Where no rule asks for the run's own, nobody has to find it in the kernel's tables,
-        which takes 3 us for each connection of the machine."""
-        if self.loop.world.asks_own:
-            self.loop.desk.grants.forget()
-            self.loop.world.listening.show(call.caller.pid, call.fd)
-
-    def told(self, pid: int, text: bytes) -> None:
-        """How a connect ended that was under way, as the witness says who waited for it."""
-        try:
-            _, tid, number, ms = unpack(text)
-            seq = self.begun.pop((pid, to_int(tid)), 0)
-            line: dict[str, object] = {"kind": "result", "of": seq, "errno": to_int(number), "ms": to_ms(ms)}
-        except ValueError:
-            return  # no witness of ours
-        if seq:
-            self.loop.desk.ended(line, time.monotonic())
-
-    def unheard(self, call: Call, done: Done) -> None:
-        """Remembers how a call ended whose caller did not hear of it; of its socket we have let go by now."""
-        try:
-            call.wanted.sock = call.caller.fetch(call.fd)
-        except OSError:
-            return
-        unheard.keep(call.caller.tid, call.wanted, done)
-        call.wanted.close()
 
     def connect_channel(self, call: Call) -> None:
         """Gives the thread a line to us in place of the socket that it wanted to connect: so the kernel attests who is
@@ -379,12 +302,6 @@ class Wall:
             theirs.close()
         wanted.close()
         self.listener.answer(call.id, error=error)
-
-
-def substance(wanted: Wanted) -> tuple[object, ...]:
-    """All of a call that a decision looks at: what was granted stands for this and nothing else. The bytes of an
-    address would not do: they lead elsewhere on another kind of socket, and a path when its links have changed."""
-    return wanted.call, wanted.kind, wanted.proto, wanted.where, wanted.port, wanted.place
 
 
 def asked(wanted: Wanted, note: bytes) -> Question:
