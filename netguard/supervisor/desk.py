@@ -140,7 +140,7 @@ class Desk:
     def _looked_up(self, task: LookUp, answer: Answer) -> None:
         self.grants.forget()
         now = time.monotonic()
-        self.do(self.session.looked_up(task, answer, (now - task.started) * 1000, now), task.seq)
+        self.do(self.session.lookups.looked_up(task, answer, (now - task.started) * 1000, now), task.seq)
 
     # What time brings
 

@@ -268,7 +268,7 @@ class Loop:
                 self._keep(peer, frame, facts, commands)
                 return commands
             case "lookup":
-                return session.lookup(peer, process, question, now)
+                return session.lookups.lookup(peer, process, question, now)
             case "hello":
                 return self._greet(peer, question)
             case "hostile":
