@@ -98,13 +98,17 @@ class Message:
         """The addresses that the question's name leads to, hints of services among them, each once."""
         return list(dict.fromkeys([text for record in self.answer for text in addresses_of(record)]))
 
+    def negative(self) -> bool:
+        """Whether there are none of the records that were asked for."""
+        return self.rcode != NOERROR or not any([self.type in (record.type, ANY) for record in self.answer])
+
     def ttl(self) -> int:
         """Seconds that the answer is good for; 0 when it does not say.
 
         One without the records that were asked for: as long as the zone's SOA record says (RFC 2308 section 5).
         """
         times = [record.ttl for record in self.answer]
-        if self.rcode == NOERROR and any([self.type in (record.type, ANY) for record in self.answer]):
+        if not self.negative():
             return min(times)
         soa = [record for record in self.authority if record.type == SOA]
         if self.rcode not in (NOERROR, NXDOMAIN) or not soa:
@@ -227,10 +231,8 @@ def of_names(names: list[bytes], kind: int, records: list[Record]) -> list[Recor
         elif record.type == CNAME:
             belongs = owner in links
             links.discard(owner)  # a second one would be another way to go
-        elif record.type == DNAME:
-            belongs = above(owner, names)
         else:
-            belongs = record.type == RRSIG and owner in names
+            belongs = record.type in (DNAME, RRSIG) and above(owner, names)
         if belongs:
             found.append(record)
     return found

@@ -13,8 +13,8 @@ from netguard.dns.malformed import Malformed
 #: RFC 1035 section 2.3.4.
 MAX_NAME, MAX_LABEL = 255, 63
 
-#: A name has 127 labels at most; one with more pointers than that has some that lead to nothing but the next.
-MAX_JUMPS = 127
+#: Pointers of one name; other readers stop there too. It bounds what a name costs that is mostly pointers.
+MAX_JUMPS = 16
 
 #: Octets before the first name of a message. They are no labels, so nothing may point there.
 HEADER = 12
@@ -31,22 +31,25 @@ _TEXT = [chr(octet) if octet in PLAIN else f"\\{octet:03d}" for octet in range(2
 def read_name(data: bytes, at: int) -> tuple[bytes, int]:
     """The name at `at`, its pointers followed, and where the message goes on behind it.
 
-    A pointer leads to before the labels that end with it, so each jump goes back and the walk comes to an end.
+    A pointer leads to a name that ends before the labels that end with it: each jump goes back, and the walk ends.
     Raises Malformed.
     """
-    head, begin, after, jumps = b"", at, 0, 0
+    head, begin, after, jumps, stop = b"", at, 0, 0, len(data)
     try:
         while length := data[at]:
             if length <= MAX_LABEL:
                 at += 1 + length
                 if len(head) + at - begin >= MAX_NAME:
                     raise Malformed("a name of more than 255 octets")
+                if at >= stop:
+                    raise Malformed("a name that runs into another")
                 continue
             target = (length & 0x3F) << 8 | data[at + 1]
             if length < 0xC0 or not HEADER <= target < begin or jumps == MAX_JUMPS:
                 raise Malformed("a name with a pointer that leads nowhere")
             after = after or at + 2
             head += data[begin:at]
+            stop = begin
             begin = at = target
             jumps += 1
     except IndexError:

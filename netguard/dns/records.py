@@ -1,7 +1,7 @@
 """Resource records: where names lie in their data, and which addresses.
 
 Names in data may be compressed, so data is read by its type's layout and held with its names whole. A type that is not
-in the table is opaque: it may not hold compressed names (RFC 3597 section 4).
+in the table is opaque: it may hold no compressed names (RFC 3597 section 4).
 """
 
 from __future__ import annotations
@@ -11,16 +11,18 @@ from netguard.dns.codes import AAAA, CNAME, DNAME, HTTPS, MX, NS, NSEC, PAIR, PT
 from netguard.dns.malformed import Malformed
 from netguard.dns.names import read_name
 
-#: Parts of data beside a number of octets: a name, a string behind its length, pairs of parameters (RFC 9460), whatever
-#: is left.
-NAME, STRING, PARAMETERS, REST = -1, -2, -3, -4
+#: Parts of data: a number of octets, or a name, a name that may not be compressed, a string behind its length, the
+#: parameters of a service (RFC 9460), whatever is left.
+NAME, WHOLE, STRING, PARAMETERS, REST = -1, -2, -3, -4, -5
 
-#: Type -> the parts of its data. The first group may be sent compressed (RFC 1035 section 4.1.4, RFC 3597 section 4);
-#: of the others some servers of old compressed the names too, so they are followed as well.
+#: Type -> the parts of its data, for the types whose names every reader knows to decompress (RFC 1035 section 3.3).
 COMPRESSED: dict[int, tuple[int, ...]] = {
     NS: (NAME,), 3: (NAME,), 4: (NAME,), CNAME: (NAME,), SOA: (NAME, NAME, 20), 7: (NAME,), 8: (NAME,), 9: (NAME,),
     PTR: (NAME,), 14: (NAME, NAME), MX: (2, NAME),
 }  # fmt: skip
+
+#: The same for all types that hold names. Servers of old have sent some others compressed too; those are read, and sent
+#: whole (RFC 3597 section 4).
 LAYOUTS: dict[int, tuple[int, ...]] = {
     **COMPRESSED,
     A: (4,),
@@ -28,20 +30,20 @@ LAYOUTS: dict[int, tuple[int, ...]] = {
     17: (NAME, NAME),  # RP
     18: (2, NAME),  # AFSDB
     21: (2, NAME),  # RT
-    23: (NAME,),  # NSAP-PTR
+    23: (WHOLE,),  # NSAP-PTR
     24: (18, NAME, REST),  # SIG
     26: (2, NAME, NAME),  # PX
     30: (NAME, REST),  # NXT
     SRV: (6, NAME),
     35: (4, STRING, STRING, STRING, NAME),  # NAPTR
-    36: (2, NAME),  # KX
-    DNAME: (NAME,),
-    RRSIG: (18, NAME, REST),
-    NSEC: (NAME, REST),
-    58: (NAME, NAME),  # TALINK
-    SVCB: (2, NAME, PARAMETERS),
-    HTTPS: (2, NAME, PARAMETERS),
-    107: (2, NAME),  # LP
+    36: (2, WHOLE),  # KX
+    DNAME: (WHOLE,),
+    RRSIG: (18, WHOLE, REST),
+    NSEC: (WHOLE, REST),
+    58: (WHOLE, WHOLE),  # TALINK
+    SVCB: (2, WHOLE, PARAMETERS),
+    HTTPS: (2, WHOLE, PARAMETERS),
+    107: (2, WHOLE),  # LP
 }
 
 #: Parameters of SVCB and HTTPS (RFC 9460 section 14.3.2), and the octets of an address in each kind of hint.
@@ -74,11 +76,14 @@ def read_data(data: bytes, at: int, end: int, kind: int) -> bytes:
         return data[at:end]
     found = b""
     for part in layout:
-        if part == NAME:
+        begin = at
+        if part in (NAME, WHOLE):
             piece, at = read_name(data, at)
+            if part == WHOLE and at - begin != len(piece):
+                raise Malformed("a pointer in a name that may have none")
         else:
-            size = length_of(data, at, end, part)
-            piece, at = data[at : at + size], at + size
+            at += length_of(data, at, end, part)
+            piece = data[begin:at]
         if at > end:
             raise Malformed("data that is longer than its record")
         found += piece

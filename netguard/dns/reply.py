@@ -24,7 +24,7 @@ from netguard.dns.codes import (
 )
 from netguard.dns.malformed import Malformed
 from netguard.dns.message import PROOFS
-from netguard.dns.names import HEADER
+from netguard.dns.names import HEADER, MAX_JUMPS, ROOT
 from netguard.dns.query import option, question_end
 from netguard.dns.records import COMPRESSED, NAME, keep_addresses
 
@@ -161,7 +161,7 @@ class Writer:
 
     def __init__(self, question: bytes) -> None:
         self._out = bytearray(HEADER)
-        self._known: dict[bytes, int] = {}
+        self._known: dict[bytes, tuple[int, int]] = {}  # name -> where it is, and the pointers it ends with
         self.spots: list[int] = []
         self.ttls: list[int] = []
         if question:
@@ -175,16 +175,20 @@ class Writer:
 
     def name(self, name: bytes) -> None:
         """A name: what is new of it, and a pointer to the rest."""
-        lower, at = name.lower(), 0
+        lower, at, new = name.lower(), 0, []
+        place, jumps = 0, 0
         while name[at]:
-            known = self._known.get(lower[at:])
-            if known is not None:
-                self._out += name[:at] + (0xC000 | known).to_bytes(2, "big")
-                return
-            if len(self._out) + at < MAX_POINTER:
-                self._known[lower[at:]] = len(self._out) + at
+            place, jumps = self._known.get(lower[at:], (0, 0))
+            if place:
+                break
+            new.append(at)
             at += 1 + name[at]
-        self._out += name
+        begin = len(self._out)
+        self._out += name[:at] + ((0xC000 | place).to_bytes(2, "big") if place else ROOT)
+        if jumps + 1 < MAX_JUMPS:
+            for at in new:
+                if begin + at < MAX_POINTER:
+                    self._known[lower[at:]] = (begin + at, jumps + 1 if place else 0)
 
     def record(self, record: Record) -> None:
         """One record."""
