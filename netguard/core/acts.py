@@ -21,6 +21,9 @@ PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443, "ftp": 21}
 #: The event of a question to a name server, and the digits of an IPv6 address's reverse name in its one spelling.
 DNS_QUERY, NIBBLES = "dns.query", "0123456789abcdef"
 
+#: What a trail line calls the records that a look-up of a name's addresses asks for.
+ADDRESSES = "A/AAAA"
+
 TYPE_CHECKING = False  # what typing exports, without importing typing into the guest
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -108,11 +111,11 @@ def dns_request(name: str, event: str = "") -> Request:
     return Request("dns", event, host=host, address=address)
 
 
-def query_request(name: str) -> Request:
+def query_request(name: str, kind: str) -> Request:
     """A name in a packet to a name server, in the one text that it has; below the two domains of addresses, the address
-    whose name is asked for."""
+    whose name is asked for. Other kinds of records than addresses come without any: a grant by those is none."""
     address = reversed_address(name)
-    return Request("dns", DNS_QUERY, host="" if address else name, address=address)
+    return Request("dns", DNS_QUERY, host="" if address else name, address=address, alone=kind != ADDRESSES)
 
 
 def reversed_address(name: str) -> tuple[int, int] | None:
@@ -231,7 +234,7 @@ def describe_name(function: str, request: Request) -> Line:
 
 def record_type(function: str, request: Request) -> str:
     """What is asked of the name service. Of a query, it is the query's own word."""
-    return function if request.event == DNS_QUERY else RECORD_TYPES.get(function, "A/AAAA")
+    return function if request.event == DNS_QUERY else RECORD_TYPES.get(function, ADDRESSES)
 
 
 def _describe_dns(question: Question, request: Request) -> Line:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import time
 
-from netguard.core.acts import DNS_QUERY
+from netguard.core.acts import ADDRESSES, DNS_QUERY
 from netguard.core.address import parse_ip
 from netguard.core.answer import Answer
 from netguard.core.commands import LookUp, Reply
@@ -33,7 +33,7 @@ from netguard.dns.records import Record
 from netguard.dns.reply import encode, refusal, rejection
 from netguard.dns.servers import Configuration, Servers
 from netguard.dns.upstream import Upstream
-from netguard.supervisor.asking import ONE_ACT, Act, Asked
+from netguard.supervisor.asking import LONGEST, ONE_ACT, Act, Asked
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -55,11 +55,10 @@ MAX_WAITING = 512
 #: Addresses of one answer that are looked at, and so may be released.
 MAX_ADDRESSES = 256
 
-#: The two kinds of addresses of a name, which are one act, and what its line calls them.
-ADDRESSES = {codes.A: "A/AAAA", codes.AAAA: "A/AAAA"}
-
-#: Record types by name (IANA, "DNS parameters"); others are called by their number (RFC 3597 section 5).
+#: Record types by name (IANA, "DNS parameters"); others are called by their number (RFC 3597 section 5). The two kinds
+#: of addresses of a name are one act.
 TYPES = {
+    codes.A: ADDRESSES, codes.AAAA: ADDRESSES,
     codes.NS: "NS", codes.CNAME: "CNAME", codes.SOA: "SOA", codes.PTR: "PTR", codes.MX: "MX", 16: "TXT",
     29: "LOC", codes.SRV: "SRV", 35: "NAPTR", codes.DNAME: "DNAME", codes.DS: "DS", 44: "SSHFP", codes.RRSIG: "RRSIG",
     codes.NSEC: "NSEC", 48: "DNSKEY", codes.NSEC3: "NSEC3", 52: "TLSA", codes.SVCB: "SVCB", codes.HTTPS: "HTTPS",
@@ -74,6 +73,9 @@ NO_RULE = ("default", "")
 
 #: How a query that was granted has failed, as getaddrinfo's own number for it (netdb.h): no such name; not for now.
 NO_SUCH_NAME, NOT_NOW = -2, -3
+
+#: What is refused without saying that there is no such name: its addresses may be granted all the same.
+NOT_THERE = {codes.SVCB: codes.NOERROR, codes.HTTPS: codes.NOERROR}
 
 #: Response codes by name (IANA).
 RCODES = {
@@ -124,7 +126,7 @@ class Names:
 
         def finish(message: Message | None, keep: frozenset[str] | None, rest: tuple[str, ...]) -> None:
             if rest:
-                reply(refusal(query, codes.NXDOMAIN, codes.BLOCKED, rest[0]))
+                reply(refusal(query, NOT_THERE.get(query.type, codes.NXDOMAIN), codes.BLOCKED, rest[0]))
             elif message is None:
                 reply(refusal(query, codes.SERVFAIL, codes.NETWORK_ERROR))
             else:
@@ -194,6 +196,7 @@ class Names:
             finish(None, None, ())
             return None
         self.waiting[process.pid] = busy + 1
+        asked.act.live += 1
         if asked.act.verdict:
             self._guarded(asked, self._go_on)
         else:
@@ -222,10 +225,10 @@ class Names:
     def _act(self, process: Process, query: Query) -> Act:
         """The act that a query is part of: a new one is decided, and on record."""
         now, desk, lookups = time.monotonic(), self.loop.desk, self.loop.session.lookups
-        kind = ADDRESSES.get(query.type) or TYPES.get(query.type) or f"TYPE{query.type}"
+        kind = TYPES.get(query.type) or f"TYPE{query.type}"
         key = process.pid, process.exe, process.user, query.name, kind
         known = self.acts.get(key)
-        if known is not None and known.until > now:
+        if known is not None and (known.until > now or (known.live and known.until + LONGEST > now)):
             return known
         pending = lookups.asked(process, query.name, kind)
         act = self._remember(Act(self, key, pending), now)
@@ -240,7 +243,7 @@ class Names:
         self.acts.pop(act.key, None)
         while self.acts:
             oldest = next(iter(self.acts.values()))
-            if oldest.until > now and len(self.acts) < MAX_ACTS:
+            if (oldest.until > now or oldest.live) and len(self.acts) < MAX_ACTS:
                 break
             del self.acts[oldest.key]
         self.acts[act.key] = act
@@ -260,6 +263,7 @@ class Names:
         busy = self.waiting.pop(asked.process.pid, 1) - 1
         if busy > 0:
             self.waiting[asked.process.pid] = busy
+        asked.act.live -= 1
         if asked.asking:
             asked.asking.cancel()
         if asked in asked.act.asked:
@@ -302,7 +306,7 @@ class Names:
         pending.denied = act.denial > 0
         act.told.add(kind)
         answer = answer_of(message, pending.request)
-        answer.ours = asked.servers is None
+        answer.ours = asked.servers is None and not asked.query.cd  # else it may be what a server knows to be false
         self.loop.desk.looked_up(task, answer)
 
     # What time brings, and the servers
