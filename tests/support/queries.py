@@ -14,9 +14,9 @@ def query(
 ) -> bytes:  # fmt: skip
     """A query as a client sends it; `secret` is an option of EDNS that is none."""
     options = [dns.edns.GenericOption(65_001, secret)] if secret else None
-    made = dns.message.make_query(
-        name, kind, use_edns=0 if edns else None, want_dnssec=signed, payload=payload, options=options, id=number
-    )
+    made = dns.message.make_query(name, kind, id=number)
+    if edns:
+        made.use_edns(0, dns.flags.DO if signed else 0, payload, options=options)
     if unchecked:
         made.flags |= dns.flags.CD
     return bytes(made.to_wire())
