@@ -38,13 +38,15 @@ class Caller:
     pidfd:    of the thread; where the kernel has none, of its process.
     shared:   whether `pidfd` is the process's.
     process:  what the supervisor knows of it: its own affair, None at first.
+    map:      of its memory, where somebody has asked which library calls (`libraries`).
     """
 
-    __slots__ = ("_memory", "_own", "pid", "pidfd", "process", "shared", "tid")
+    __slots__ = ("_memory", "_own", "map", "pid", "pidfd", "process", "shared", "tid")
 
     def __init__(self, tid: int, own: bytes) -> None:
         self.tid = tid
         self.process: object = None
+        self.map: object = None
         self._own = own
         self._memory = -1
         self.shared = False
@@ -79,7 +81,7 @@ class Caller:
             data = os.pread(self._memory, size, address)
             if not data:  # the memory has ended: the thread has executed a program and has another one
                 self._open_memory()
-                self.process = None
+                self.process = self.map = None
                 data = os.pread(self._memory, size, address)
         except OSError as error:
             if error.errno != errno.EIO:
@@ -131,7 +133,7 @@ class Caller:
         fd = os.open(f"/proc/{self.tid}/mem", os.O_RDONLY | os.O_CLOEXEC)
         if self._memory >= 0:
             os.close(self._memory)
-            self.process = None  # another program
+            self.process = self.map = None  # another program
         self._memory = fd
 
 
