@@ -108,6 +108,11 @@ class Caller:
         """Whether it may do what we may, no more and no less: else acting for it would lend it our rights."""
         return credentials(self.status()) == self._own
 
+    def is_alone(self) -> bool:
+        """Whether its process has no other thread. The filter lets no two processes share their descriptors, so while
+        the call waits, what they are stays."""
+        return field(self.status(), b"Threads") == b"1"
+
     def is_alive(self) -> bool:
         """Whether its number is still its own."""
         try:
