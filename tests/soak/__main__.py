@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.soak.great import great
+from tests.soak.hour import hour
 from tests.support.isolation import isolated, missing
 
 #: Says that this process is in a namespace already.
@@ -51,6 +52,9 @@ def main() -> int:
         if args.connections or args.processes:
             (folder / "great").mkdir(parents=True, exist_ok=True)
             report["great"] = great(folder / "great", args.connections, args.processes, args.seed, told)
+        if args.minutes:
+            (folder / "hour").mkdir(parents=True, exist_ok=True)
+            report["hour"] = hour(folder / "hour", args.minutes, args.seed, told)
     text = json.dumps(report, indent=1)
     if args.json:
         args.json.write_text(text + "\n")

@@ -12,6 +12,9 @@ from typing import Any
 #: What may come on top of the warm part's most: pages that the allocator keeps, callers that are kept for a while.
 SLACK = {"rss": 6 << 20, "fds": 64, "threads": 9, "blocks": 40_000}
 
+#: Samples below which a series is too short to tell growth from warming up.
+ENOUGH = 100
+
 #: The largest table that a bound allows for what a soak does. One may fill up to it, and no further.
 MOST = 4_200
 
@@ -96,7 +99,7 @@ def seen(pid: int) -> dict[str, int]:
 
 def growth(values: list[int]) -> float:
     """By how much the last quarter's middle lies above the most of the second quarter: the first is for warming up."""
-    if len(values) < 8:
+    if len(values) < ENOUGH:
         return 0
     quarter = len(values) // 4
     return median(values[-quarter:]) - max(values[quarter : 2 * quarter])

@@ -14,7 +14,10 @@ import socket
 import struct
 import sys
 import time
+from contextlib import ExitStack
 from typing import Any
+
+from tests.support.dns import DnsServer
 
 #: What the rules say of each server.
 VERDICTS = ("quiet", "told", "denied")
@@ -141,10 +144,16 @@ class Servers:
 
 
 def main() -> None:
-    """The process."""
-    servers = Servers(sys.argv[1])
-    print(json.dumps(servers.where), flush=True)
-    servers.serve()
+    """The process. Where it may, it is the name server too."""
+    names = {f"n{number}.test": [f"127.0.1.{number}"] for number in range(50)}
+    with ExitStack() as closing:
+        try:
+            closing.enter_context(DnsServer(names, port=53))
+        except OSError:
+            pass  # another's, or root's alone
+        servers = Servers(sys.argv[1])
+        print(json.dumps(servers.where), flush=True)
+        servers.serve()
 
 
 if __name__ == "__main__":
