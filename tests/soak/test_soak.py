@@ -47,7 +47,7 @@ def test_everything_at_once_hangs_nothing_and_hides_nothing(tmp_path: Path) -> N
 
 def test_growth_is_told_from_warming_up_and_from_noise() -> None:
     many = 4 * ENOUGH
-    assert growth([*range(0, 100), *[100] * many]) == 0
+    assert growth([*range(100), *[100] * many]) == 0
     assert growth([100 + number % 7 for number in range(many)]) <= 0
     assert growth(list(range(many))) > many / 4
     gauge = Gauge(0, Path("/nowhere"))
