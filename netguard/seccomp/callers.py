@@ -7,6 +7,7 @@ whether it still does, and acts only then. The number of a thread that is gone m
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 
 from netguard.seccomp import abi
@@ -147,7 +148,7 @@ class Callers:
 
     def __init__(self) -> None:
         self._known: dict[int, Caller] = {}
-        self._changing: set[int] = set()
+        self._changing: dict[int, None] = {}
         self._own = credentials(status("self"))
 
     def __len__(self) -> int:
@@ -182,8 +183,10 @@ class Callers:
         """
         pid = int(field(status(str(tid)), b"Tgid"))
         self.forget(pid)
-        if tid != pid and len(self._changing) < MAX_CHANGING:
-            self._changing.add(pid)
+        if tid != pid:
+            self._let_go_of_ended()
+            if len(self._changing) < MAX_CHANGING:
+                self._changing[pid] = None
 
     def forget(self, pid: int) -> None:
         """What was known of a process's threads, and their memory, is no longer theirs."""
@@ -198,6 +201,13 @@ class Callers:
     def _lasts(self, pid: int) -> bool:
         """Whether what is known of a process holds from one call to the next."""
         return not self._changing or (pid not in self._changing and len(self._changing) < MAX_CHANGING)
+
+    def _let_go_of_ended(self) -> None:
+        """Two of the processes that changed are looked at for each one more: those that have ended make room."""
+        for pid in list(itertools.islice(self._changing, 2)):
+            del self._changing[pid]
+            if os.path.exists(f"/proc/{pid}"):
+                self._changing[pid] = None  # behind all others
 
     def _drop(self, tid: int) -> None:
         self._known.pop(tid).close()

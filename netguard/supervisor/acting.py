@@ -17,13 +17,16 @@ from netguard.seccomp.waiting import ERESTARTSYS, Done, Queue
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from netguard.core.process import Process
     from netguard.seccomp.arguments import Wanted
     from netguard.seccomp.notify import Listener
     from netguard.supervisor.call import Call
     from netguard.supervisor.loop import Loop
 
-#: Acts that are remembered until the next call of their thread: more than a run has threads at once.
+#: Acts that are remembered until the next call of their thread: more than a run has threads at once. The oldest, whose
+#: thread will not call again, make room.
 MAX_KNOWN = 4_096
 
 #: Errors that say "not yet": how it ends is not known to us.
@@ -98,9 +101,11 @@ class Acting:
             self.show(call)
         if not self.listener.answer(call.id, done.value, done.error):
             self.unheard(call, done)
-        if done.error == ERESTARTSYS and wanted.kind and len(self.again) < MAX_KNOWN:
+        if done.error == ERESTARTSYS and wanted.kind:
+            make_room(self.again)
             self.again[call.caller.tid] = (call.caller.process, *substance(wanted)), call.seq
-        elif call.seq and done.error == errno.EINPROGRESS and len(self.begun) < MAX_KNOWN:
+        elif call.seq and done.error == errno.EINPROGRESS:
+            make_room(self.begun)
             self.begun[call.caller.pid, call.caller.tid] = call.seq  # its witness may know more
         elif call.seq and done.error not in PENDING:
             now = time.monotonic()
@@ -133,6 +138,12 @@ class Acting:
             return
         unheard.keep(call.caller.tid, call.wanted, done)
         call.wanted.close()
+
+
+def make_room(table: dict[Any, Any]) -> None:
+    """Lets the oldest entry go where there are too many."""
+    if len(table) >= MAX_KNOWN:
+        del table[next(iter(table))]
 
 
 def substance(wanted: Wanted) -> tuple[object, ...]:

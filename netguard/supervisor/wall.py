@@ -125,8 +125,15 @@ class Wall:
                 self.loop.desk.do(self.loop.session.cut_off(None, None, "supervisor.fault", why)[:-1])
 
     def tick(self) -> None:
-        """Once a second: what was said that belongs to no call to come."""
+        """Once a second: what was said that belongs to no call to come, and what nobody will ask for again."""
         self.notes.hear()
+        now = time.monotonic()
+        self.udp = {key: known for key, known in self.udp.items() if known[0] > now}
+        for _, _, commands, _ in self.loop.desk.later:
+            for command in commands:
+                call = command.to if isinstance(command, Reply) else None
+                if isinstance(call, Call) and not self.listener.is_waiting(call.id):
+                    call.wanted.close()  # a caller that was killed keeps no descriptors of ours until it is its turn
 
     def take(self, *, told: bool = False) -> None:
         """Takes off the kernel every call that waits there. Where one thread alone has ever called, that is one."""
