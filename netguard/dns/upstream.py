@@ -316,11 +316,11 @@ def open_socket(server: str, port: int, kind: int) -> socket.socket:
     The address is one by its form, so nobody is asked what it means; only an interface's name is looked up.
     """
     host, _, zone = server.partition("%")
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     place: tuple[object, ...] = (host, port)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     sock = socket.socket(family, kind | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
     try:
-        if zone:
+        if zone and family == socket.AF_INET6:
             place = (host, port, 0, int(zone) if zone.isdigit() else socket.if_nametoindex(zone))
         sock.connect(place)
     except BlockingIOError:
