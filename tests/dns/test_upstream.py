@@ -8,13 +8,13 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from tests.dns.packets import A, query
 
 from netguard.dns import upstream as module
 from netguard.dns.message import Message
 from netguard.dns.query import Query, parse_query, query_for
 from netguard.dns.servers import Servers
 from netguard.dns.upstream import MAX_ASKERS, MAX_LIES, MAX_UNDER_WAY, Upstream
-from tests.dns.packets import A, query
 from tests.support.dns import DnsServer, Question
 
 HERE, THERE = "127.0.0.1", "127.0.0.2"
