@@ -320,11 +320,15 @@ UNANNOUNCED: Line = {
 FOREIGN: Line = {"id": "native", "severity": "info", "why": "another program, which announces nothing"}
 
 
-def findings_of(request: Request, process: Process) -> list[Line]:
-    """What is found in a request before any detector has looked at it."""
+def findings_of(request: Request, process: Process, library: str) -> list[Line]:
+    """What is found in a request before any detector has looked at it. library: which made it, as far as is known."""
     if not request.native:
         return []
-    return [UNANNOUNCED if process.guarded else FOREIGN]
+    found = UNANNOUNCED if process.guarded else FOREIGN
+    if not library or library == process.exe:
+        return [found]
+    name = library[library.rfind("/") + 1 :]
+    return [{**found, "why": f"{found['why']}; its stack says that {name} made the call"}]
 
 
 def code_line(code: Code) -> Line:

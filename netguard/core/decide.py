@@ -103,6 +103,7 @@ def connection_of(request: Request) -> Request:
         "connect", request.event, host=request.host, names=request.names, address=request.address, port=request.port,
         proto=request.proto or "tcp", path=request.path, own=request.own, code=request.code, user=request.user,
         tags=request.tags, process=request.process, native=request.native,
+        library=request.library,
     )  # fmt: skip
 
 

@@ -51,12 +51,14 @@ class Request:
               "LD_PRELOAD"; "" otherwise, also for a program that is no Python.
     own:      the destination is a socket this run itself listens on, as the kernel says.
     native:   connect, listen: the kernel saw it and no witness had announced it; never true where there is no wall.
+    library:  of a native one: the path of the library, or else the program, whose code made the call. As far as the
+              guest's own stack and memory say; "" for what is not native, and where no rule asks for it.
     user, tags, process: what the supervisor knows; never what the guest says.
     """
 
     __slots__ = (
-        "address", "alone", "argv", "code", "event", "host", "kind", "names", "native", "own", "path", "port",
-        "process", "program", "proto", "python", "resolved", "tags", "uncovered", "user",
+        "address", "alone", "argv", "code", "event", "host", "kind", "library", "names", "native", "own", "path",
+        "port", "process", "program", "proto", "python", "resolved", "tags", "uncovered", "user",
     )  # fmt: skip
 
     def __init__(
@@ -78,6 +80,7 @@ class Request:
         uncovered: str = "",
         own: bool = False,
         native: bool = False,
+        library: str = "",
         code: Code = NO_CODE,
         user: str = "",
         tags: dict[str, str] | None = None,
@@ -99,6 +102,7 @@ class Request:
         self.uncovered = uncovered
         self.own = own
         self.native = native
+        self.library = library
         self.code = code
         self.user = user
         self.tags = tags if tags is not None else {}

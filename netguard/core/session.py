@@ -76,6 +76,7 @@ class Session:
         self.decisions = 0
         self.tampers = 0  # in this second
         self.asks_own = any([target.form == SELF for rule in policy.rules for target in rule.to or ()])
+        self.asks_library = any([rule.library for rule in policy.rules])
         self.audit_names = sorted({name for rule in policy.rules for name in rule.audit})
 
     # Questions
@@ -96,6 +97,8 @@ class Session:
             request = request_of(question, process, self.context, facts)
         except Malformed as error:
             return self.hostile(to, process, question, str(error))
+        if self.asks_library and request.native:
+            request.library = question.library()
         decision = decide(self.policy, request)
         if facts.outer and decision.verdict != DENY:
             decision = Decision(DENY, OUTER_RULE, facts.outer)
@@ -239,7 +242,10 @@ class Session:
         if self.context.tags:
             found["tags"] = self.context.tags
         if request.native:
-            found["findings"] = findings_of(request, process)
+            library = question.library()
+            if library:
+                found["code"] = {"library": library}
+            found["findings"] = findings_of(request, process, library)
         return found
 
 

@@ -6,6 +6,8 @@ each call is one that does not wait.
 
 from __future__ import annotations
 
+import errno
+
 from netguard.seccomp import abi, bindings, connecting, folders, sending, sockaddr, unheard
 from netguard.seccomp.waiting import Done, Waiting
 
@@ -46,7 +48,8 @@ def perform(wanted: Wanted, caller: Caller) -> Done | Waiting:
 
 def _bind(wanted: Wanted, caller: Caller) -> Done | Waiting:
     if wanted.pin >= 0:
-        return Binding(wanted, caller, folders.bind(wanted.sock, wanted.pin, wanted.umask, wanted.address))
+        job = folders.bind(wanted.sock, wanted.pin, wanted.umask, wanted.address)
+        return Done(0, errno.ENOBUFS) if job is None else Binding(wanted, caller, job)
     error = abi.bind(wanted.sock, wanted.address)
     if not error and wanted.kind == "listen" and wanted.domain != sockaddr.UNIX:
         bindings.remember(wanted.sock)

@@ -7,6 +7,7 @@ whether it still does, and acts only then. The number of a thread that is gone m
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 
 from netguard.seccomp import abi
@@ -38,13 +39,15 @@ class Caller:
     pidfd:    of the thread; where the kernel has none, of its process.
     shared:   whether `pidfd` is the process's.
     process:  what the supervisor knows of it: its own affair, None at first.
+    map:      of its memory, where somebody has asked which library calls (`libraries`).
     """
 
-    __slots__ = ("_memory", "_own", "pid", "pidfd", "process", "shared", "tid")
+    __slots__ = ("_memory", "_own", "map", "pid", "pidfd", "process", "shared", "tid")
 
     def __init__(self, tid: int, own: bytes) -> None:
         self.tid = tid
         self.process: object = None
+        self.map: object = None
         self._own = own
         self._memory = -1
         self.shared = False
@@ -79,7 +82,7 @@ class Caller:
             data = os.pread(self._memory, size, address)
             if not data:  # the memory has ended: the thread has executed a program and has another one
                 self._open_memory()
-                self.process = None
+                self.process = self.map = None
                 data = os.pread(self._memory, size, address)
         except OSError as error:
             if error.errno != errno.EIO:
@@ -106,6 +109,11 @@ class Caller:
         """Whether it may do what we may, no more and no less: else acting for it would lend it our rights."""
         return credentials(self.status()) == self._own
 
+    def is_alone(self) -> bool:
+        """Whether its process has no other thread. The filter lets no two processes share their descriptors, so while
+        the call waits, what they are stays."""
+        return field(self.status(), b"Threads") == b"1"
+
     def is_alive(self) -> bool:
         """Whether its number is still its own."""
         try:
@@ -131,7 +139,7 @@ class Caller:
         fd = os.open(f"/proc/{self.tid}/mem", os.O_RDONLY | os.O_CLOEXEC)
         if self._memory >= 0:
             os.close(self._memory)
-            self.process = None  # another program
+            self.process = self.map = None  # another program
         self._memory = fd
 
 
@@ -140,7 +148,7 @@ class Callers:
 
     def __init__(self) -> None:
         self._known: dict[int, Caller] = {}
-        self._changing: set[int] = set()
+        self._changing: dict[int, None] = {}
         self._own = credentials(status("self"))
 
     def __len__(self) -> int:
@@ -175,8 +183,10 @@ class Callers:
         """
         pid = int(field(status(str(tid)), b"Tgid"))
         self.forget(pid)
-        if tid != pid and len(self._changing) < MAX_CHANGING:
-            self._changing.add(pid)
+        if tid != pid:
+            self._let_go_of_ended()
+            if len(self._changing) < MAX_CHANGING:
+                self._changing[pid] = None
 
     def forget(self, pid: int) -> None:
         """What was known of a process's threads, and their memory, is no longer theirs."""
@@ -191,6 +201,13 @@ class Callers:
     def _lasts(self, pid: int) -> bool:
         """Whether what is known of a process holds from one call to the next."""
         return not self._changing or (pid not in self._changing and len(self._changing) < MAX_CHANGING)
+
+    def _let_go_of_ended(self) -> None:
+        """Two of the processes that changed are looked at for each one more: those that have ended make room."""
+        for pid in list(itertools.islice(self._changing, 2)):
+            del self._changing[pid]
+            if os.path.exists(f"/proc/{pid}"):
+                self._changing[pid] = None  # behind all others
 
     def _drop(self, tid: int) -> None:
         self._known.pop(tid).close()
