@@ -39,13 +39,15 @@ class Caller:
     pidfd:    of the thread; where the kernel has none, of its process.
     shared:   whether `pidfd` is the process's.
     process:  what the supervisor knows of it: its own affair, None at first.
+    map:      of its memory, where somebody has asked which library calls (`libraries`).
     """
 
-    __slots__ = ("_memory", "_own", "pid", "pidfd", "process", "shared", "tid")
+    __slots__ = ("_memory", "_own", "map", "pid", "pidfd", "process", "shared", "tid")
 
     def __init__(self, tid: int, own: bytes) -> None:
         self.tid = tid
         self.process: object = None
+        self.map: object = None
         self._own = own
         self._memory = -1
         self.shared = False
@@ -80,7 +82,7 @@ class Caller:
             data = os.pread(self._memory, size, address)
             if not data:  # the memory has ended: the thread has executed a program and has another one
                 self._open_memory()
-                self.process = None
+                self.process = self.map = None
                 data = os.pread(self._memory, size, address)
         except OSError as error:
             if error.errno != errno.EIO:
@@ -107,6 +109,11 @@ class Caller:
         """Whether it may do what we may, no more and no less: else acting for it would lend it our rights."""
         return credentials(self.status()) == self._own
 
+    def is_alone(self) -> bool:
+        """Whether its process has no other thread. The filter lets no two processes share their descriptors, so while
+        the call waits, what they are stays."""
+        return field(self.status(), b"Threads") == b"1"
+
     def is_alive(self) -> bool:
         """Whether its number is still its own."""
         try:
@@ -132,7 +139,7 @@ class Caller:
         fd = os.open(f"/proc/{self.tid}/mem", os.O_RDONLY | os.O_CLOEXEC)
         if self._memory >= 0:
             os.close(self._memory)
-            self.process = None  # another program
+            self.process = self.map = None  # another program
         self._memory = fd
 
 

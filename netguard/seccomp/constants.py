@@ -60,6 +60,8 @@ VALUES: dict[str, int] = {
     "TCP_REPAIR": 19,
     "TCP_ULP": 31,
     # <linux/sched.h>
+    "CLONE_FILES": 0x00000400,
+    "CLONE_THREAD": 0x00010000,
     "CLONE_NEWNS": 0x00020000,
     "CLONE_NEWCGROUP": 0x02000000,
     "CLONE_NEWUTS": 0x04000000,

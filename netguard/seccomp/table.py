@@ -238,6 +238,14 @@ ROWS: tuple[Row, ...] = (
         "EPERM",
         "namespaces give rights, and other meanings to paths, process numbers and addresses",
     ),
+    ("clone", "flags&CLONE_THREAD", ALLOW, "a thread"),
+    (
+        "clone",
+        "flags&CLONE_FILES",
+        "EPERM",
+        "descriptors that a process shares with another could be others by the time the kernel goes on with a call. "
+        "Those of threads are reckoned with",
+    ),
     ("clone3", "", "ENOSYS", "its flags are behind a pointer; C libraries fall back to `clone`"),
     ("unshare setns", "", "EPERM", "namespaces, as for `clone`"),
     # What a sandbox refuses; most of it is for root

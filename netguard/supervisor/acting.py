@@ -12,6 +12,7 @@ from _socket import SOCK_DGRAM
 from netguard.core.question import to_int, to_ms
 from netguard.core.wire import unpack
 from netguard.seccomp import act, unheard
+from netguard.seccomp.notify import CONTINUE
 from netguard.seccomp.waiting import ERESTARTSYS, Done, Queue
 
 TYPE_CHECKING = False
@@ -68,6 +69,9 @@ class Acting:
 
     def perform(self, call: Call) -> None:
         """Does for the guest what it wants, on its own socket. Nothing in here waits."""
+        if call.wanted.goes_on:
+            self.go_on(call)
+            return
         call.started = time.monotonic() if call.seq else 0.0
         found = act.perform(call.wanted, call.caller)
         done = found if isinstance(found, Done) else self.queue.add(call.id, found)
@@ -75,6 +79,14 @@ class Acting:
             self.waiting[call.id] = call
         else:
             self.finish(call, done)
+
+    def go_on(self, call: Call) -> None:
+        """Has the kernel carry out what nobody can change any more. Of a listen nobody tells whether it went well: a
+        socket that is bound and does not listen is the run's own too, and takes no connection."""
+        call.wanted.close()
+        if call.wanted.call == "listen":
+            self.show(call)
+        self.listener.answer(call.id, flags=CONTINUE)
 
     def finish(self, call: Call, done: Done | None) -> None:
         """Tells the guest how its call ended, and the trail if the act is on it. None: nobody waits any more.

@@ -175,7 +175,7 @@ class Wall:
             self.listener.answer(call.id, error=error.errno or errno.EPERM)
             return
         try:
-            self.judge(Call(call.id, arguments.signed(call.args[0]), wanted, caller, self))
+            self.judge(Call(call.id, arguments.signed(call.args[0]), wanted, caller, self, call.at))
         except BaseException:
             wanted.close()
             raise
@@ -217,18 +217,30 @@ class Wall:
             return
         note = self.notes.of(caller.pid, caller.tid, wanted)
         key = *substance(wanted), note
-        known = None if desk.owed else desk.grants.known.get((process, key))
+        known = None if desk.owed else self.known(call, process, key)
         if known is not None and self.grant(call, known):
             return
         if desk.owed and not desk.paid([Reply(call, "", DENY)]):
             return
-        question = asked(wanted, note)
+        question = asked(call, note)
         facts = self.loop.world.told(question, self.facts_of(wanted, caller, now))
         call.own = facts.own
         commands = self.loop.session.ask(call, process, question, facts, now)
         if self.loop.may_keep(facts, commands):
             desk.grants.keep(process, key, commands)
+            if self.tells_library(note, desk.grants.known.get((process, key))):
+                desk.grants.keep(process, (*key, call.library()), commands)
         desk.do(commands)
+
+    def known(self, call: Call, process: Process, key: tuple[object, ...]) -> Grant | None:
+        """The grant of the same act a moment ago: made by the same library, where that was asked or is told."""
+        grants = self.loop.desk.grants.known
+        found = grants.get((process, key))
+        return grants.get((process, (*key, call.library()))) if self.tells_library(key[-1], found) else found
+
+    def tells_library(self, note: object, grant: Grant | None) -> bool:
+        """Whether a grant stands for one library's calls alone: a rule asked for it, or its line names it."""
+        return grant is not None and not note and (grant.line is not None or self.loop.session.asks_library)
 
     def remembers(self, process: Process, wanted: Wanted, now: float) -> bool:
         """Whether a datagram's destination was granted a moment ago; as the run's own, only while it still is."""
@@ -311,8 +323,9 @@ class Wall:
         self.listener.answer(call.id, error=error)
 
 
-def asked(wanted: Wanted, note: bytes) -> Question:
+def asked(call: Call, note: bytes) -> Question:
     """The question that a call is. Only its event and its code are the witness's word; the rest is the kernel's."""
+    wanted = call.wanted
     event, code, layers = wanted.call, NO_CODE, KERNEL
     if note:
         try:
@@ -322,4 +335,5 @@ def asked(wanted: Wanted, note: bytes) -> Question:
             pass  # no witness of ours: nothing was announced
     host = "" if wanted.where is None else format_ip(wanted.where)
     port = "" if wanted.port is None else str(wanted.port)
-    return Question("ask", "", [wanted.kind, event, wanted.proto, host, port, wanted.place, ""], (), code, layers)
+    fields = [wanted.kind, event, wanted.proto, host, port, wanted.place, ""]
+    return Question("ask", "", fields, (), code, layers, call.library)

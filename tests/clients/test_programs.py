@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from netguard.core.facets import any_program
 from tests.clients.programs import JAVA, LIBRARIES, PROGRAMS, TALKERS, Client
 from tests.clients.serving import serving
 from tests.support.guard import Result, run_guarded
@@ -28,8 +29,17 @@ needs_wall = pytest.mark.skipif(bool(seccomp_missing()), reason=seccomp_missing(
 RULES = "version: 1\ndefault: allow\nrules:\n  - {{name: the-server, {verdict}: connect, to: '127.0.0.1:{port}'}}\n"
 
 
-def run(client: Client, verdict: str, server: HttpServer, python: str = sys.executable) -> Result:
-    rules = RULES.format(verdict=verdict, port=server.port)
+#: The same for whoever is named by its library alone.
+BY_LIBRARY = (
+    "version: 1\ndefault: allow\nrules:\n"
+    "  - {{name: the-server, {verdict}: connect, native: {{library: '{library}'}}}}\n"
+)
+
+
+def run(
+    client: Client, verdict: str, server: HttpServer, python: str = sys.executable, rules: str = RULES
+) -> Result:
+    rules = rules.format(verdict=verdict, port=server.port, library=client.library)
     command = ["--", *client.command(server.port, python)]
     return run_guarded(command, rules=rules, options=["--quiet"], wall="require", timeout=60)
 
@@ -46,12 +56,13 @@ def try_out(client: Client, server: HttpServer, python: str = sys.executable, *,
     assert allowed.status == bare.returncode, allowed.stderr
     assert len(allowed.stdout) == len(bare.stdout)
     check(allowed, client, "log")
-    start = time.monotonic()
-    denied = run(client, "deny", server, python)
-    assert time.monotonic() - start < took + PATIENCE
-    assert server.connections == 2
-    assert denied.status > 0, denied.stdout
-    check(denied, client, "deny")
+    for rules in (RULES, BY_LIBRARY) if client.library else (RULES,):
+        start = time.monotonic()
+        denied = run(client, "deny", server, python, rules)
+        assert time.monotonic() - start < took + PATIENCE
+        assert server.connections == 2
+        assert denied.status > 0, denied.stdout
+        check(denied, client, "deny")
 
 
 def check(result: Result, client: Client, verdict: str) -> None:
@@ -59,6 +70,8 @@ def check(result: Result, client: Client, verdict: str) -> None:
     assert lines
     assert {line["verdict"] for line in lines} == {verdict}
     assert {tuple(line["layers"]) for line in lines} == {client.layers}
+    for line in lines if client.library else ():
+        assert any_program((client.library,), (line["code"]["library"],)), line["code"]
 
 
 @needs_wall

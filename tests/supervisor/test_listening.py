@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from netguard.core import abstract
 from netguard.core.address import parse_ip
 from netguard.supervisor import listening
 from netguard.supervisor.listening import Listening
@@ -258,6 +259,15 @@ def test_abstract_socket_is_own_by_name(closing: ExitStack) -> None:
     known = shown(sock)
     assert known.owns_path(PID, f"@netguard-test-{PID}")
     assert not known.owns_path(PID, "@netguard-test")
+
+
+def test_abstract_name_with_a_nul_is_no_other_one(closing: ExitStack) -> None:
+    """Another's name may be what ours would look like on paper."""
+    name = f"netguard-test-{PID}\0b"
+    known = shown(bound_path(closing, "\0" + name))
+    assert known.owns_path(PID, abstract.shown(name))
+    assert not known.owns_path(PID, abstract.shown(name.replace("\0", "\\0")))
+    assert not known.owns_path(PID, abstract.shown(name.partition("\0")[0]))
 
 
 def test_socket_without_a_name_is_not_own(closing: ExitStack) -> None:
