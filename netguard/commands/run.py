@@ -220,6 +220,8 @@ def advise(args: Namespace, wanted: Target, screen: Screen, start: Start) -> Non
     """Says before the start what a user may not expect of this call."""
     if not wanted.is_python and start.listener is None:
         screen.tell(f"netguard: {wanted.script} is not Python: only the Python that it starts is seen, nothing else")
+    if start.launch and wanted.brings_rights():
+        screen.tell(f"netguard: {wanted.script}: no program gets rights from its file (setuid) in a run, only yours")
     if not args.rules and "--rules" in args.guest[1:]:
         # A run that its user takes for held, and that nothing holds.
         screen.tell("netguard: no rules: --rules stands behind what is run and was given to that; it belongs before it")
