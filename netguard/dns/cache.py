@@ -19,7 +19,7 @@ MAX_POSITIVE, MAX_NEGATIVE = 86_400, 3_600
 
 #: Answers, and octets of all together. One that would take a good part of the room has none.
 MAX_ANSWERS, MAX_OCTETS = 4_096, 4 << 20
-MAX_SHARE = 16
+MAX_SHARE = 32
 
 #: Octets of a record beside its name and data, and of a message, about.
 RECORD, MESSAGE = 160, 400
