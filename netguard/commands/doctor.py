@@ -40,7 +40,7 @@ def run(args: Namespace) -> int:
     errors = tiers.probe(about)
     tier, abilities = tiers.judge(about, errors), list(tiers.abilities(about, errors))
     print(as_json(about, tier, abilities) if args.json else "\n".join(as_text(about, tier, abilities)))
-    return 0 if tier.runs_as == "A" else 1
+    return 0 if tier.decides else 1
 
 
 def as_text(about: About, tier: Tier, abilities: list[Ability]) -> Iterator[str]:
@@ -92,7 +92,7 @@ def as_json(about: About, tier: Tier, abilities: list[Ability]) -> str:
     fence = tier.fence
     return json.dumps(
         {
-            "tier": tier.letter, "runs_as": tier.runs_as, "held": held, "not_held": lost,
+            "tier": tier.letter, "decides": tier.decides, "held": held, "not_held": lost,
             "why": tier.why, "remedy": tier.remedy,
             "machine": {name: getattr(about, name) for name in about.__slots__},
             "landlock": fence and {name: getattr(fence, name) for name in fence.__slots__},

@@ -239,7 +239,7 @@ def watched(args: Namespace, loop: Loop, start: Start, after: After) -> Change:
     pid = start.go()
     try:
         if start.listener:
-            loop.behind(start.listener)
+            loop.behind(start.listener, hold=start.holds)
         inbox = signals.Inbox()
         # What the guest holds now is its own: a reader must not wait for our copies of it.
         guest.let_go({0, 1, *start.target.fds, *args.keep_fd}.difference(own_fds(args)))

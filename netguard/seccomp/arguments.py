@@ -54,13 +54,14 @@ class Wanted:
     umask:        of a bind to a unix path; `pin` is then the folder that it takes place in.
     flags:        of a send.
     messages:     of a send: the first, and those that go the same way after it.
-    counts:       of sendmmsg: where in the guest's memory the first message's count belongs.
+    counts:       of sendmmsg: where in the guest's memory the first message's count belongs; of accept: the address.
+    lengths:      of accept: where the room for that address is, and its length belongs.
     backlog:      of listen.
     foreign:      whether its caller has other rights than we: then it may not be carried out.
     """
 
     __slots__ = (
-        "address", "backlog", "call", "counts", "domain", "flags", "foreign", "interface", "kind", "messages", "pin",
+        "address", "backlog", "call", "counts", "domain", "flags", "foreign", "interface", "kind", "lengths", "messages", "pin",
         "place", "port", "proto", "sock", "type", "umask", "where",
     )  # fmt: skip
 
@@ -74,7 +75,7 @@ class Wanted:
         self.domain = self.type = self.interface = 0
         self.pin = -1
         self.foreign = False
-        self.flags = self.backlog = self.counts = self.umask = 0
+        self.flags = self.backlog = self.counts = self.lengths = self.umask = 0
         self.messages: list[Message] = []
 
     @property
@@ -187,6 +188,14 @@ def _read_listen(wanted: Wanted, args: tuple[int, ...], caller: Caller) -> None:
         _check_equal(caller)
 
 
+def _read_accept(wanted: Wanted, args: tuple[int, ...], caller: Caller) -> None:
+    """What listens was decided; who comes is not. In the kernel itself, unless sockets have to be made for the guest."""
+    wanted.identify()
+    wanted.counts, wanted.lengths = args[1], args[2]
+    wanted.flags = args[3] & 0xFFFFFFFF if wanted.call == "accept4" else 0
+    _check_equal(caller)  # the socket that is made would be netguard's user's
+
+
 def _read_sendto(wanted: Wanted, args: tuple[int, ...], caller: Caller) -> None:
     wanted.identify()
     wanted.flags = args[3] & 0xFFFFFFFF
@@ -288,4 +297,6 @@ _READERS: dict[str, Callable[[Wanted, tuple[int, ...], Caller], None]] = {
     "sendmmsg": _read_sendmmsg,
     "bind": _read_bind,
     "listen": _read_listen,
+    "accept": _read_accept,
+    "accept4": _read_accept,
 }

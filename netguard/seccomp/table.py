@@ -37,6 +37,9 @@ NOTIFIED = ("connect", "sendto", "sendmsg", "sendmmsg", "bind", "listen", "execv
 #: And these where Landlock cannot keep a guest's signals from processes outside.
 SIGNALS = ("kill", "tkill", "tgkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo", "pidfd_open")
 
+#: And these where a guest's descriptors cannot be copied, so that its sockets have to be made for it.
+MAKING = ("socket", "socketpair", "accept", "accept4")
+
 #: Name of an argument -> its place, for each call that has a condition.
 ARGUMENTS = {
     "clone": {"flags": 0},
@@ -264,6 +267,21 @@ SIGNAL_ROWS: tuple[Row, ...] = (
     ("ioctl", "request=FIOSETOWN|SIOCSPGRP", "EPERM", "the same"),
 )
 
+#: Rows that come before, where a guest's descriptors cannot be copied (tier B).
+HOLD_ROWS: tuple[Row, ...] = (
+    ("socket", "family=AF_UNIX", NOTIFY, "made by the supervisor, who keeps a copy to act on; so are the next three"),
+    (
+        "socket",
+        "family=AF_INET|AF_INET6 type=SOCK_STREAM protocol=0|IPPROTO_TCP",
+        NOTIFY,
+        "TCP",
+    ),
+    ("socket", "family=AF_INET|AF_INET6 type=SOCK_DGRAM protocol=0|IPPROTO_UDP", NOTIFY, "UDP"),
+    ("socket", "family=AF_NETLINK protocol=NETLINK_ROUTE", NOTIFY, "asked which addresses there are"),
+    ("socketpair", "family=AF_UNIX", NOTIFY, "both ends are made by the supervisor: descriptors are passed over them"),
+    ("accept accept4", "", NOTIFY, "the connection's socket is made by the supervisor too"),
+)
+
 #: What stays allowed although it looks as if it should not, and why. `call: option, option` or calls.
 LEFT = {
     "accept4, recvmsg, read, shutdown, getpeername": "name no destination",
@@ -326,18 +344,19 @@ def _put_rows(code: Code, call: str, rows: list[Row], ends: dict[str, int]) -> i
     return otherwise
 
 
-def program(machine: str, *, notify: bool = True, signals: bool = False) -> list[Instruction]:
+def program(machine: str, *, notify: bool = True, signals: bool = False, hold: bool = False) -> list[Instruction]:
     """The filter for a machine of `numbers.MACHINES`. Raises KeyError for another.
 
     notify: False allows what would be handed to the supervisor, for a guest that no supervisor listens to.
     signals: whether what sends signals is handed over or refused too, because Landlock keeps none of them in.
+    hold: whether what makes a socket is handed over too, because no descriptor of the guest's can be copied.
     """
     known = numbers(machine)
     code = Code()
     ends = {decision: code.give(answer) for decision, answer in ANSWERS.items()}
     if not notify:
         ends[NOTIFY] = ends[ALLOW]
-    rows = by_call(SIGNAL_ROWS + ROWS if signals else ROWS)
+    rows = by_call((SIGNAL_ROWS if signals else ()) + (HOLD_ROWS if hold else ()) + ROWS)
     ways = [(known[call], _put_rows(code, call, its, ends)) for call, its in rows.items() if call in known]
     start = code.choose(sorted(ways), ends[ALLOW])
     code.test(AT_LEAST, NEWEST + 1, ends["ENOSYS"], start)

@@ -81,11 +81,11 @@ class Loop:
         self.poll.register(self.listener, select.EPOLLIN)
         self.poll.register(self.desk.resolver.fd, select.EPOLLIN)
 
-    def behind(self, listener: Listener) -> None:
-        """From now on the guest's calls come out of this listener."""
+    def behind(self, listener: Listener, *, hold: bool) -> None:
+        """From now on the guest's calls come out of this listener. hold: whether its sockets are made for it."""
         from netguard.supervisor.wall import Wall  # not where there is none: it would only cost
 
-        self.wall = Wall(listener, self, self.address)
+        self.wall = Wall(listener, self, self.address, hold=hold)
 
     def serve(self, pid: int, inbox: signals.Inbox, *, must_report: bool, after: After | None = None) -> guest.Change:
         """Runs until the guest has ended and, if there is an `after`, all that it has started; returns how it ended.
@@ -133,7 +133,7 @@ class Loop:
         if now >= until:
             self.desk.due(now)
             if self.wall:
-                self.wall.acting.sweep(now)
+                self.wall.sweep(now)
             if now >= self.next_tick:
                 if self.wall:
                     self.wall.tick()
@@ -144,11 +144,7 @@ class Loop:
     def _until(self, now: float) -> float:
         """When something is to be done by itself."""
         until = self.desk.until(self.next_tick)
-        if self.wall and self.wall.taken:
-            until = now
-        elif self.wall and self.wall.acting.queue:
-            until = min(until, now + (self.wall.acting.queue.pause(now) or 0.0))
-        return until
+        return min(until, self.wall.until(now)) if self.wall else until
 
     def _ready(self, fd: int, events: int) -> None:
         if fd == self.listener.fileno():

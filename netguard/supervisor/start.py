@@ -47,6 +47,11 @@ class Start:
         """What the guest's calls come out of, None without a wall that decides."""
         return self.launch.listener if self.launch else None
 
+    @property
+    def holds(self) -> bool:
+        """Whether the guest's sockets have to be made for it."""
+        return self.tier is not None and self.tier.letter == "B"
+
     def stand(self) -> None:
         """Puts up the best wall that is to be had, around a child that runs nothing yet.
 
@@ -56,17 +61,19 @@ class Start:
         if not failed:
             abi.prctl(SET_CHILD_SUBREAPER, 1)  # a daemon of the guest's stays our descendant, whom we may look into
         self.tier = tiers.after(failed) if failed else Tier("A", landlock.fence(landlock.abi()))
-        while self.launch is None and self.tier.runs_as != "D":
+        while self.launch is None and self.tier.letter != "D":
             try:
-                self.launch = self._launch(self.tier.fence, notify=self.tier.runs_as == "A")
+                self.launch = self._launch(self.tier)
             except Refused as refused:
                 # What fails though it was left out is of no ability: then there is no wall to be had.
                 step = refused.step if refused.step not in failed else f"{refused.step} again"
                 failed[step] = refused.errno
                 self.tier = tiers.after(failed)
 
-    def _launch(self, fence: landlock.Fence | None, *, notify: bool) -> Launch:
-        return Launch(guest.programs(self.target), self.environ, self.mask, fence, notify=notify)
+    def _launch(self, tier: Tier) -> Launch:
+        return Launch(
+            guest.programs(self.target), self.environ, self.mask, tier.fence, notify=tier.decides, hold=self.holds
+        )
 
     def said(self) -> dict[str, str]:
         """What the trail's first line says of the wall."""
@@ -114,7 +121,7 @@ def ready(
     if wall != "off":
         start.stand()
     if inside and start.tier and start.tier.letter != "A":
-        start.tier = Tier(start.tier.runs_as, start.tier.fence, INSIDE, OUTSIDE)
+        start.tier = Tier(start.tier.letter, start.tier.fence, INSIDE, OUTSIDE)
     refusal = start.tier.refusal() if start.tier and wall == "require" else ""
     if refusal:
         start.give_up()
