@@ -6,7 +6,7 @@
 Each ability that the wall needs is tried in a process of its own, as the user
 who asks: ask where, and as whom, programs will run. Nothing is changed.
 
-Ends with 0 if the wall holds (tier A), with 1 if not.
+Ends with 0 if the wall holds (tier A or B), with 1 if not.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace) -> int:
-    """Print the tier and the abilities. Returns 0 for tier A, 1 otherwise."""
+    """Print the tier and the abilities. Returns 0 where the wall decides, 1 otherwise."""
     about = look()
     errors = tiers.probe(about)
     tier, abilities = tiers.judge(about, errors), list(tiers.abilities(about, errors))

@@ -134,6 +134,7 @@ def guarded(args: Namespace) -> tuple[Change, int]:
     from netguard.core.acts import Context
     from netguard.core.session import Session
     from netguard.policy.load import load_policy
+    from netguard.policy.static import OPEN, static
     from netguard.record.names import secrets_of
     from netguard.supervisor import guest, signals
     from netguard.supervisor.after import After
@@ -166,7 +167,10 @@ def guarded(args: Namespace) -> tuple[Change, int]:
     hide()
     loop.broker = broker(loop.listener, address)
     after = After(earlier(), screen.tell, keep=args.keep_stragglers)
-    start = ready(wanted, environment(address, run), mask, tuple(args.keep_fd), args.wall, inside=loop.broker > 0)
+    start = ready(
+        wanted, environment(address, run), mask, tuple(args.keep_fd), args.wall, inside=loop.broker > 0,
+        static=OPEN if args.dry_run else static(policy),
+    )  # fmt: skip
     try:
         outlet.write({**coverage(args, wanted, policy, tags), **start.said()})
     except BaseException:

@@ -52,7 +52,8 @@ HOSTILE_RULE = "hostile-argument"
 
 #: What denials are called of acts that may not be done for who asks: a process that has changed its user would be lent
 #: the supervisor's rights; a socket that was not made for the run cannot be acted on, where none can be copied.
-FOREIGN_RULE, UNHELD_RULE = "other-user", "unknown-socket"
+FOREIGN_RULE = "other-user"
+UNHELD_RULE = "unknown-socket"
 FOREIGN = {
     FOREIGN_RULE: "the process has changed its user or rights, and would be lent netguard's",
     UNHELD_RULE: "the socket was inherited or came from outside, and in tier B nothing can be done on such a one",

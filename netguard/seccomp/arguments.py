@@ -54,15 +54,15 @@ class Wanted:
     umask:        of a bind to a unix path; `pin` is then the folder that it takes place in.
     flags:        of a send.
     messages:     of a send: the first, and those that go the same way after it.
-    counts:       of sendmmsg: where in the guest's memory the first message's count belongs; of accept: the address.
+    counts:       where in the guest's memory the first message's count belongs (sendmmsg), or the address (accept).
     lengths:      of accept: where the room for that address is, and its length belongs.
     backlog:      of listen.
     foreign:      whether its caller has other rights than we: then it may not be carried out.
     """
 
     __slots__ = (
-        "address", "backlog", "call", "counts", "domain", "flags", "foreign", "interface", "kind", "lengths", "messages", "pin",
-        "place", "port", "proto", "sock", "type", "umask", "where",
+        "address", "backlog", "call", "counts", "domain", "flags", "foreign", "interface", "kind", "lengths",
+        "messages", "pin", "place", "port", "proto", "sock", "type", "umask", "where",
     )  # fmt: skip
 
     def __init__(self, call: str, sock: int) -> None:
@@ -189,7 +189,7 @@ def _read_listen(wanted: Wanted, args: tuple[int, ...], caller: Caller) -> None:
 
 
 def _read_accept(wanted: Wanted, args: tuple[int, ...], caller: Caller) -> None:
-    """What listens was decided; who comes is not. In the kernel itself, unless sockets have to be made for the guest."""
+    """Who comes to what listens is not decided. The kernel's own, unless sockets have to be made for the guest."""
     wanted.identify()
     wanted.counts, wanted.lengths = args[1], args[2]
     wanted.flags = args[3] & 0xFFFFFFFF if wanted.call == "accept4" else 0

@@ -234,7 +234,7 @@ def name_of(fd: int) -> str:
 
 
 def all_of(pid: int) -> list[tuple[int, int, str]]:
-    """(thread, number, name) of all that a process has open. Where its first thread has ended, another has its table."""
+    """(thread, number, name) of all that a process has open. Once its first thread has ended, another has its table."""
     tid = pid if listed(pid) else next(filter(listed, threads(pid)), 0)
     return [(tid, number, link(tid, number)) for number in listed(tid)] if tid else []
 

@@ -69,6 +69,7 @@ class Launch:
     mask:     the signal mask that the guest gets.
     fence:    of Landlock; None for none.  notify: whether its calls are handed over; else only the static part holds.
     hold:     whether its sockets have to be made for it.
+    ports, closed: what it may do by itself with TCP, and what no rule grants: see `landlock.restrict`, `table.program`.
     Raises Refused; then there is no child.
     """
 
@@ -81,6 +82,8 @@ class Launch:
         *,
         notify: bool = True,
         hold: bool = False,
+        ports: landlock.Ports = landlock.NONE,
+        closed: tuple[str, ...] = (),
     ) -> None:
         self.listener: Listener | None = None
         path, argv = programs[0]
@@ -89,14 +92,17 @@ class Launch:
         self._said, say = os.pipe()
         heard, self._go = os.pipe()
         signals = notify and not (fence and fence.scope)
-        program = table.program(abi.MACHINE, notify=notify, signals=signals, hold=hold)
-        self._hand, hand = _socket.socketpair() if hold else (None, None)
+        program = table.program(abi.MACHINE, notify=notify, signals=signals, hold=hold, closed=closed)
+        hand: _socket.socket | None = None
+        self._hand: _socket.socket | None = None
+        if hold:
+            self._hand, hand = _socket.socketpair()
         parent = os.getpid()
         self.pid = os.fork()
         if not self.pid:
             os.close(self._said)
             os.close(self._go)
-            child(programs, environ, mask, Fences(parent, fence, program, notify, hand), say, heard)
+            child(programs, environ, mask, Fences(parent, fence, program, notify, hand, ports), say, heard)
         os.close(say)
         os.close(heard)
         if hand:
@@ -125,7 +131,7 @@ class Launch:
         step = "descriptors"
         try:
             pidfd = abi.open_pidfd(self.pid)
-            found = self._handed() if self._hand else abi.get_fd(pidfd, fd)
+            found = self._handed(self._hand) if self._hand else abi.get_fd(pidfd, fd)
             step = "memory"
             os.close(os.open(f"/proc/{self.pid}/mem", os.O_RDWR | os.O_CLOEXEC))
         except OSError as error:
@@ -137,11 +143,10 @@ class Launch:
                 os.close(pidfd)
         return found
 
-    def _handed(self) -> int:
+    def _handed(self, hand: _socket.socket) -> int:
         """What the child's thread sends. Raises OSError."""
-        assert self._hand
-        _, control, _, _ = self._hand.recvmsg(1, _socket.CMSG_LEN(_FD.size), _socket.MSG_CMSG_CLOEXEC)
-        self._hand.close()
+        _, control, _, _ = hand.recvmsg(1, _socket.CMSG_LEN(_FD.size), _socket.MSG_CMSG_CLOEXEC)
+        hand.close()
         if not control:
             raise OSError(errno.EPERM, os.strerror(errno.EPERM))
         (found,) = _FD.unpack_from(control[0][2])
@@ -200,7 +205,7 @@ class Fences:
     parent: the supervisor, without which it must not live.  hand: what the listener is sent over, if it has to be.
     """
 
-    __slots__ = ("fence", "hand", "notify", "parent", "program")
+    __slots__ = ("fence", "hand", "notify", "parent", "ports", "program")
 
     def __init__(
         self,
@@ -209,12 +214,14 @@ class Fences:
         program: list[tuple[int, int, int, int]],
         notify: bool,
         hand: _socket.socket | None,
+        ports: landlock.Ports,
     ) -> None:
         self.parent = parent
         self.fence = fence
         self.program = program
         self.notify = notify
         self.hand = hand
+        self.ports = ports
 
     def stand(self) -> int:
         """Puts them up, one after the other; returns the listener. Raises Refused."""
@@ -227,7 +234,7 @@ class Fences:
             rights.of_guest()
             step = "landlock"
             if self.fence:
-                landlock.restrict(self.fence, tcp=self.notify)
+                landlock.restrict(self.fence, self.ports)
             step = "listener" if self.notify else "filter"
             return HandOver(self.hand).after(self._filter) if self.hand else self._filter()
         except OSError as error:
@@ -247,7 +254,7 @@ class Fences:
 
 
 class HandOver:
-    """A thread that sends the listener to the supervisor. It is there before the filter, which then is not around it."""
+    """A thread that sends the listener to the supervisor: there before the filter, which so is not around it."""
 
     def __init__(self, hand: _socket.socket) -> None:
         self._hand = hand

@@ -120,6 +120,6 @@ class Listener:
         room = bytearray(what)  # from what cannot change, `ioctl` would return that
         while True:
             try:
-                return fcntl.ioctl(self.fd, request, room)
+                return int(fcntl.ioctl(self.fd, request, room))
             except InterruptedError:
                 continue

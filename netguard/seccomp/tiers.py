@@ -39,12 +39,17 @@ MEANING = {
         "",
     ),
     "B": (
-        "the wall could make each socket itself; this version cannot do that yet, and does what it does in tier C",
-        "native code and other programs reach the network without being asked, once the program runs",
+        "the wall decides on all that a program, and whatever it starts, does to reach the network, "
+        "on sockets that it makes for the program",
+        "a close of a socket is heard some milliseconds late, at most a tenth of a second; a socket from outside of "
+        "the run can only send and receive; a process that becomes another user gets none",
     ),
     "C": (
-        "the kernel refuses what no ordinary program needs; on connections the witness alone decides, inside of Python",
-        "native code, other programs and Python that sets out to evade reach the network without being asked",
+        "the kernel refuses what no ordinary program needs, and TCP and UDP where no rule grants any; of what a rule "
+        "grants, the witness alone decides, inside of Python",
+        "native code, other programs and Python that sets out to evade reach, without being asked, any address at a "
+        "TCP port that a rule grants (any port, where one names none), and any by UDP if a rule grants some or names "
+        "may be looked up",
     ),
     "D": (
         "the witness alone decides, inside of Python",

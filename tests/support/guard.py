@@ -13,14 +13,13 @@ from typing import Any, NamedTuple
 
 from tests.support.isolation import Namespace
 
-
 SANDBOXED = os.path.join(os.path.dirname(os.path.abspath(__file__)), "sandboxed.py")
 
 #: What is around netguard as Docker's default profile would be: there the wall is tier B.
 DOCKER = (sys.executable, "-I", "-S", SANDBOXED, "docker", "--")
 
-#: `NETGUARD_TESTS_IN=docker` runs every guarded run of the tests so.
-AROUND = DOCKER if os.environ.get("NETGUARD_TESTS_IN") == "docker" else ()
+#: `TESTS_IN=docker` runs every guarded run of the tests so.
+AROUND = DOCKER if os.environ.get("TESTS_IN") == "docker" else ()
 
 
 class Result(NamedTuple):
