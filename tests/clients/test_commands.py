@@ -40,8 +40,9 @@ def bare(words: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
     """The same without netguard."""
     environ = clean_environment(str(folder))
     return subprocess.run(
-        words, cwd=folder, env=environ, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60, check=False
-    )
+        words, cwd=folder, env=environ, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,
+        check=False,
+    )  # fmt: skip
 
 
 def wants(*programs: str) -> None:
@@ -89,7 +90,9 @@ server.terminate(); print(server.wait())
 """
 
 #: Files that the rows below use.
-FILES = {"app.js": NODE, "Makefile": MAKEFILE, "code.c": CODE, "many.py": MANY, "served.py": SERVED, "test_it.py": SUITE}
+FILES = {
+    "app.js": NODE, "Makefile": MAKEFILE, "code.c": CODE, "many.py": MANY, "served.py": SERVED, "test_it.py": SUITE,
+}  # fmt: skip
 
 #: name -> (what must be installed, the command). Its output and its status are those of a plain run.
 ROWS: dict[str, tuple[tuple[str, ...], list[str]]] = {
@@ -288,10 +291,11 @@ def push_and_clone(url: str, folder: Path) -> Result:
     return pushed
 
 
-def test_script_of_many_programs_leaves_no_hook_behind(tmp_path: Path) -> None:
+def test_each_python_that_a_build_starts_reports(tmp_path: Path) -> None:
     """What a build does: it configures, compiles, tests, and starts another Python for each."""
     wants("make")
-    (tmp_path / "Makefile").write_text(f"all:\n\tfor i in 1 2 3; do {sys.executable} -c 'print({{}})' || exit 1; done\n")
+    recipe = f"for i in 1 2 3; do {sys.executable} -c 'print({{}})' || exit 1; done"
+    (tmp_path / "Makefile").write_text(f"all:\n\t{recipe}\n")
     done = guarded(["make", "-s"], tmp_path)
     assert (done.status, done.stdout) == (0, "{}\n" * 3), done.stderr
     assert len([line for line in done.lines("coverage") if line["event"] == "process"]) == 3
