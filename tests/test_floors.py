@@ -65,7 +65,7 @@ FLOORS = {
     "trail": Floor("core record errors paths", "writes and reads lines; must not know why a line was written"),
     "seccomp": Floor("core errors", "the kernel's side of the wall: asks, answers and acts, and decides nothing"),
     "supervisor": Floor(
-        "core policy record resolver seccomp trail errors paths denied", "joins the parts; prints nothing"
+        "core dns policy record resolver seccomp trail errors paths denied", "joins the parts; prints nothing"
     ),
     "views": Floor("core policy record trail supervisor errors paths", "show what is on record; they decide nothing"),
     "viewer": Floor(

@@ -40,7 +40,7 @@ OBJECTS: dict[str, tuple[str, ...]] = {
     "file": ("path", "mode"),
     "audit": ("args",),
     "proc": ("pid", "tid", "ppid", "uid", "user", "exe", "argv", "cwd"),
-    "code": ("file", "line", "func", "module", "package", "via"),
+    "code": ("file", "line", "func", "module", "package", "via", "library"),
     "findings": ("id", "severity", "why", "attack"),
     "limits": ("rule", "limit", "key", "fill"),
 }
