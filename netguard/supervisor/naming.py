@@ -274,9 +274,6 @@ class Names:
         if not act.granted:
             asked.end(rest=act.rest or NO_RULE)
             return
-        if query.type in act.refused:
-            asked.end(rest=act.refused[query.type])
-            return
         asked.started = time.monotonic()
         if stays(act.pending.request) or is_localhost(act.pending.request.host):
             self._came(asked, at_home(query, act.pending.request))
