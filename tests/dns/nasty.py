@@ -140,6 +140,9 @@ ANSWERS = {
     "a hint of three octets": answered(record(POINTER, HTTPS, service((4, b"\1\2\3")))),
     "a hint of none": answered(record(POINTER, HTTPS, service((4, b"")))),
     "an IPv6 hint of an IPv4 address": answered(record(POINTER, HTTPS, service((6, b"\1\2\3\4")))),
+    "more hints than any name has": header(1, 5)
+    + question("www.example.com", HTTPS)
+    + record(POINTER, HTTPS, service((4, bytes(4 * 205)))) * 5,
     "hints twice": answered(record(POINTER, HTTPS, service((4, b"\1\2\3\4"), (4, b"\5\6\7\x08")))),
     "parameters out of order": answered(record(POINTER, HTTPS, service((6, bytes(16)), (4, b"\1\2\3\4")))),
     "OPT twice": header(1, 0, 0, 2) + WWW + option() + option(),
