@@ -44,7 +44,8 @@ class Wanted:
     call:         its name.
     kind:         "connect", "listen", or "" where there is nothing to decide.
     proto:        "tcp", "udp", "unix", "netlink", or "raw".
-    address:      the socket address that will be used, "" for none.
+    address:      the socket address that was decided, "" for none.
+    via:          the one that is used in its place, of a proxy of ours; "" where it is the same.
     where, port:  the destination in canonical form, None where it has none.
     place:        a unix socket's real path, or "@" and its abstract name; else "".
     sock:         our copy of the descriptor.
@@ -61,14 +62,14 @@ class Wanted:
 
     __slots__ = (
         "address", "backlog", "call", "counts", "domain", "flags", "foreign", "interface", "kind", "messages", "pin",
-        "place", "port", "proto", "sock", "type", "umask", "where",
+        "place", "port", "proto", "sock", "type", "umask", "via", "where",
     )  # fmt: skip
 
     def __init__(self, call: str, sock: int) -> None:
         self.call = call
         self.sock = sock
         self.kind = self.proto = self.place = ""
-        self.address = b""
+        self.address = self.via = b""
         self.where: tuple[int, int] | None = None
         self.port: int | None = None
         self.domain = self.type = self.interface = 0

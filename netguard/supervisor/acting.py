@@ -16,8 +16,11 @@ from netguard.seccomp.waiting import ERESTARTSYS, Done, Queue
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from netguard.core.process import Process
     from netguard.seccomp.arguments import Wanted
+    from netguard.seccomp.callers import Caller
     from netguard.seccomp.notify import Listener
     from netguard.supervisor.call import Call
     from netguard.supervisor.loop import Loop
@@ -28,13 +31,18 @@ MAX_KNOWN = 4_096
 #: Errors that say "not yet": how it ends is not known to us.
 PENDING = (errno.EINPROGRESS, errno.EALREADY, errno.EAGAIN)
 
+#: Why an error is not the destination's own: the proxy is gone (ECONNREFUSED), or the socket is bound where it cannot
+#: reach one.
+REDIRECTED = "redirected to a proxy on this machine"
+
 
 class Acting:
     """What of one run's calls is under way."""
 
-    def __init__(self, listener: Listener, loop: Loop) -> None:
+    def __init__(self, listener: Listener, loop: Loop, process_of: Callable[[Caller], Process]) -> None:
         self.listener = listener
         self.loop = loop
+        self.process_of = process_of
         self.queue = Queue(loop.poll, listener)
         self.waiting: dict[int, Call] = {}
         self.again: dict[int, tuple[tuple[object, ...], int]] = {}  # acts of threads that a signal has interrupted
@@ -66,7 +74,12 @@ class Acting:
     def perform(self, call: Call) -> None:
         """Does for the guest what it wants, on its own socket. Nothing in here waits."""
         call.started = time.monotonic() if call.seq else 0.0
-        found = act.perform(call.wanted, call.caller)
+        wanted, caller, redirects = call.wanted, call.caller, self.loop.redirects
+        proxy = call.proxy or redirects.proxy_for(wanted)
+        if proxy is None:
+            found = act.perform(wanted, caller)
+        else:
+            found = redirects.perform(wanted, caller, proxy, self.process_of(caller), call.servers)
         done = found if isinstance(found, Done) else self.queue.add(call.id, found)
         if done is None:
             self.waiting[call.id] = call
@@ -93,7 +106,10 @@ class Acting:
         elif call.seq and done.error not in PENDING:
             now = time.monotonic()
             ms = round((now - call.started) * 1000, 3)
-            self.loop.desk.ended({"kind": "result", "of": call.seq, "errno": done.error, "ms": ms}, now)
+            line: dict[str, object] = {"kind": "result", "of": call.seq, "errno": done.error, "ms": ms}
+            if wanted.via and done.error:
+                line["reason"] = REDIRECTED
+            self.loop.desk.ended(line, now)
 
     def show(self, call: Call) -> None:
         """A socket listens now. Where no rule asks for the run's own, nobody has to find it in the kernel's tables,

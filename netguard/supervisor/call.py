@@ -6,6 +6,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from netguard.seccomp.arguments import Wanted
     from netguard.seccomp.callers import Caller
+    from netguard.supervisor.redirects import Proxy
     from netguard.supervisor.wall import Wall
 
 
@@ -16,9 +17,10 @@ class Call:
     wanted:  what it asks for, with our copy of that socket.  caller: who.
     waiting: whether its answer is delayed.  seq: the record of its act, 0 without one.  started: when it was begun.
     own:     whether its destination was the run's own when that was decided.
+    proxy:   where it ends in place of its destination, None for there.  servers: see Original.
     """
 
-    __slots__ = ("caller", "fd", "id", "own", "seq", "started", "waiting", "wall", "wanted")
+    __slots__ = ("caller", "fd", "id", "own", "proxy", "seq", "servers", "started", "waiting", "wall", "wanted")
 
     def __init__(self, id: int, fd: int, wanted: Wanted, caller: Caller, wall: Wall) -> None:
         self.id = id
@@ -28,6 +30,8 @@ class Call:
         self.wall = wall
         self.waiting = False
         self.own = False
+        self.proxy: Proxy | None = None
+        self.servers: tuple[object, ...] | None = None
         self.seq = 0
         self.started = 0.0
 

@@ -36,7 +36,9 @@ if TYPE_CHECKING:
     from netguard.seccomp.notify import Listener
     from netguard.supervisor.after import After
     from netguard.supervisor.grants import Grant
+    from netguard.supervisor.inquiries import Inquiries
     from netguard.supervisor.outlet import Outlet
+    from netguard.supervisor.redirects import Redirects
     from netguard.supervisor.wall import Wall
 else:
     import _signal as signal  # likewise
@@ -68,6 +70,8 @@ class Loop:
         self.reported = False
         self.guarded: set[str] = set()
         self.wall: Wall | None = None
+        self.redirects: Redirects
+        self.inquiries: Inquiries
         self.end: guest.Change | None = None
         self.next_tick = time.monotonic() + 1.0
         # One room for every frame: made anew each time, it would cost more than all else of a question.
@@ -83,8 +87,12 @@ class Loop:
 
     def behind(self, listener: Listener) -> None:
         """From now on the guest's calls come out of this listener."""
-        from netguard.supervisor.wall import Wall  # not where there is none: it would only cost
+        from netguard.supervisor.inquiries import Inquiries  # not where there is no wall: it would only cost
+        from netguard.supervisor.redirects import Redirects
+        from netguard.supervisor.wall import Wall
 
+        self.redirects = Redirects()
+        self.inquiries = Inquiries(self.poll, self.redirects)
         self.wall = Wall(listener, self, self.address)
 
     def serve(self, pid: int, inbox: signals.Inbox, *, must_report: bool, after: After | None = None) -> guest.Change:

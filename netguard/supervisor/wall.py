@@ -84,7 +84,7 @@ class Wall:
         rights.of_supervisor()
         self.callers = Callers()
         loop.poll.register(listener.fd, select.EPOLLIN)
-        self.acting = Acting(listener, loop)
+        self.acting = Acting(listener, loop, self.process_of)
         self.notes = Notes(loop.poll, self.acting.told)
         self.programs = Programs(self)
         self.taken: deque[Notification] = deque()
@@ -106,6 +106,8 @@ class Wall:
             self.acting.ready(fd)
         elif fd in self.notes.owners:
             self.notes.end(fd)
+        elif fd in self.loop.inquiries:
+            self.loop.inquiries.ready(fd)
 
     def is_over(self) -> bool:
         """Whether the kernel says that no process is left."""
