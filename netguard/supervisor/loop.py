@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from netguard.supervisor.after import After
     from netguard.supervisor.grants import Grant
     from netguard.supervisor.inquiries import Inquiries
+    from netguard.supervisor.naming import Names
     from netguard.supervisor.outlet import Outlet
     from netguard.supervisor.redirects import Redirects
     from netguard.supervisor.wall import Wall
@@ -72,6 +73,7 @@ class Loop:
         self.wall: Wall | None = None
         self.redirects: Redirects
         self.inquiries: Inquiries
+        self.resolving: Names | None = None
         self.end: guest.Change | None = None
         self.next_tick = time.monotonic() + 1.0
         # One room for every frame: made anew each time, it would cost more than all else of a question.
@@ -95,6 +97,15 @@ class Loop:
         self.inquiries = Inquiries(self.poll, self.redirects)
         self.wall = Wall(listener, self, self.address)
 
+    @property
+    def names(self) -> Names:
+        """What programs ask name servers; made when the first one does, which many runs never see."""
+        if self.resolving is None:
+            from netguard.supervisor.naming import Names
+
+            self.resolving = Names(self)
+        return self.resolving
+
     def serve(self, pid: int, inbox: signals.Inbox, *, must_report: bool, after: After | None = None) -> guest.Change:
         """Runs until the guest has ended and, if there is an `after`, all that it has started; returns how it ended.
 
@@ -116,6 +127,8 @@ class Loop:
             self.next_tick = time.monotonic() + 1.0  # the seconds of `after` begin now
             after.wait(lambda: self._turn(inbox), inbox)
         self._drain()
+        if self.resolving:
+            self.resolving.close()
         if self.wall:
             self.wall.tick()
             self.wall.close()
@@ -140,6 +153,8 @@ class Loop:
         now = time.monotonic()
         if now >= until:
             self.desk.due(now)
+            if self.resolving:
+                self.resolving.due(now)
             if self.wall:
                 self.wall.acting.sweep(now)
             if now >= self.next_tick:
@@ -152,6 +167,8 @@ class Loop:
     def _until(self, now: float) -> float:
         """When something is to be done by itself."""
         until = self.desk.until(self.next_tick)
+        if self.resolving:
+            until = min(until, self.resolving.until() or until)
         if self.wall and self.wall.taken:
             until = now
         elif self.wall and self.wall.acting.queue:
@@ -163,6 +180,8 @@ class Loop:
             self._accept()
         elif fd == self.desk.resolver.fd:
             self.desk.take_answers()
+        elif self.resolving and fd in self.resolving:
+            self.resolving.ready(fd, events)
         elif self.wall:
             self.wall.ready(fd, events)
 
@@ -276,7 +295,7 @@ class Loop:
                 self._keep(peer, frame, facts, commands)
                 return commands
             case "lookup":
-                return session.lookup(peer, process, question, now)
+                return session.lookups.lookup(peer, process, question, now)
             case "hello":
                 return self._greet(peer, question)
             case "hostile":
