@@ -6,7 +6,7 @@ each call is one that does not wait.
 
 from __future__ import annotations
 
-from netguard.seccomp import abi, bindings, connecting, folders, sending, sockaddr, unheard
+from netguard.seccomp import abi, bindings, connecting, folders, receiving, sending, sockaddr, unheard
 from netguard.seccomp.waiting import Done, Waiting
 
 TYPE_CHECKING = False
@@ -61,6 +61,7 @@ _ACTS: dict[str, Callable[[Wanted, Caller], Done | Waiting]] = {
     "connect": connecting.connect,
     "bind": _bind,
     "listen": _listen,
+    "recvfrom": receiving.receive,
     "sendto": sending.send,
     "sendmsg": sending.send,
     "sendmmsg": sending.send_many,

@@ -56,13 +56,14 @@ class Wanted:
     flags:        of a send.
     messages:     of a send: the first, and those that go the same way after it.
     counts:       of sendmmsg: where in the guest's memory the first message's count belongs.
+    into:         of recvfrom: where there the data belongs and how much has room, where the sender, and its length.
     backlog:      of listen.
     foreign:      whether its caller has other rights than we: then it may not be carried out.
     """
 
     __slots__ = (
-        "address", "backlog", "call", "counts", "domain", "flags", "foreign", "interface", "kind", "messages", "pin",
-        "place", "port", "proto", "sock", "type", "umask", "via", "where",
+        "address", "backlog", "call", "counts", "domain", "flags", "foreign", "interface", "into", "kind", "messages",
+        "pin", "place", "port", "proto", "sock", "type", "umask", "via", "where",
     )  # fmt: skip
 
     def __init__(self, call: str, sock: int) -> None:
@@ -76,6 +77,7 @@ class Wanted:
         self.pin = -1
         self.foreign = False
         self.flags = self.backlog = self.counts = self.umask = 0
+        self.into = (0, 0, 0, 0)
         self.messages: list[Message] = []
 
     @property
@@ -282,6 +284,11 @@ def _refuse() -> None:
     raise Foreign(errno.EACCES, os.strerror(errno.EACCES))
 
 
+def _read_recvfrom(wanted: Wanted, args: tuple[int, ...], caller: Caller) -> None:
+    wanted.flags = args[3] & 0xFFFFFFFF
+    wanted.into = args[1], args[2], args[4], args[5]
+
+
 _READERS: dict[str, Callable[[Wanted, tuple[int, ...], Caller], None]] = {
     "connect": _read_connect,
     "sendto": _read_sendto,
@@ -289,4 +296,5 @@ _READERS: dict[str, Callable[[Wanted, tuple[int, ...], Caller], None]] = {
     "sendmmsg": _read_sendmmsg,
     "bind": _read_bind,
     "listen": _read_listen,
+    "recvfrom": _read_recvfrom,
 }

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 #: Acts that are remembered until the next call of their thread: more than a run has threads at once.
 MAX_KNOWN = 4_096
 
+#: The port of name servers.
+NAMES = 53
+
 #: Errors that say "not yet": how it ends is not known to us.
 PENDING = (errno.EINPROGRESS, errno.EALREADY, errno.EAGAIN)
 
@@ -46,6 +49,7 @@ class Acting:
         self.queue = Queue(loop.poll, listener)
         self.waiting: dict[int, Call] = {}
         self.again: dict[int, tuple[tuple[object, ...], int]] = {}  # acts of threads that a signal has interrupted
+        self.names_served = False  # whether a socket was bound to a name server's port
         self.begun: dict[tuple[int, int], int] = {}  # (pid, tid) -> the record of a connect that was under way
 
     def ready(self, fd: int) -> None:
@@ -74,6 +78,9 @@ class Acting:
     def perform(self, call: Call) -> None:
         """Does for the guest what it wants, on its own socket. Nothing in here waits."""
         call.started = time.monotonic() if call.seq else 0.0
+        if call.instead is not None:
+            call.instead(call)
+            return
         wanted, caller, redirects = call.wanted, call.caller, self.loop.redirects
         proxy = call.proxy or redirects.proxy_for(wanted)
         if proxy is None:
@@ -95,6 +102,8 @@ class Acting:
         wanted.close()
         if done is None:
             return
+        if not done.error and wanted.call == "bind" and wanted.port == NAMES:
+            self.names_served = True
         if not done.error and (wanted.call == "listen" or (wanted.call == "bind" and wanted.type == SOCK_DGRAM)):
             self.show(call)
         if not self.listener.answer(call.id, done.value, done.error):
@@ -113,8 +122,9 @@ class Acting:
 
     def show(self, call: Call) -> None:
         """A socket listens now. Where no rule asks for the run's own, nobody has to find it in the kernel's tables,
-        which takes 3 us for each connection of the machine."""
-        if self.loop.world.asks_own:
+        which takes 3 us for each connection of the machine. A name server has to be known, as only the run's own is
+        reached."""
+        if self.loop.world.asks_own or self.names_served:
             self.loop.desk.grants.forget()
             self.loop.world.listening.show(call.caller.pid, call.fd)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from netguard.seccomp.arguments import Wanted
     from netguard.seccomp.callers import Caller
     from netguard.supervisor.redirects import Proxy
@@ -17,10 +19,13 @@ class Call:
     wanted:  what it asks for, with our copy of that socket.  caller: who.
     waiting: whether its answer is delayed.  seq: the record of its act, 0 without one.  started: when it was begun.
     own:     whether its destination was the run's own when that was decided.
+    instead: what is done in place of carrying it out.
     proxy:   where it ends in place of its destination, None for there.  servers: see Original.
     """
 
-    __slots__ = ("caller", "fd", "id", "own", "proxy", "seq", "servers", "started", "waiting", "wall", "wanted")
+    __slots__ = (
+        "caller", "fd", "id", "instead", "own", "proxy", "seq", "servers", "started", "waiting", "wall", "wanted",
+    )  # fmt: skip
 
     def __init__(self, id: int, fd: int, wanted: Wanted, caller: Caller, wall: Wall) -> None:
         self.id = id
@@ -30,8 +35,9 @@ class Call:
         self.wall = wall
         self.waiting = False
         self.own = False
+        self.instead: Callable[[Call], None] | None = None
         self.proxy: Proxy | None = None
-        self.servers: tuple[object, ...] | None = None
+        self.servers: tuple[str, ...] | None = None
         self.seq = 0
         self.started = 0.0
 

@@ -57,7 +57,7 @@ class Original:
 
     __slots__ = ("address", "cookie", "inode", "port", "process", "proto", "servers", "where")
 
-    def __init__(self, wanted: Wanted, process: Process, servers: tuple[object, ...] | None) -> None:
+    def __init__(self, wanted: Wanted, process: Process, servers: tuple[str, ...] | None) -> None:
         self.proto = wanted.proto
         self.where = wanted.where
         self.port = wanted.port or 0
@@ -85,7 +85,7 @@ class Redirects:
         return self.map.get((wanted.where, wanted.port)) or self.map.get((None, wanted.port))
 
     def perform(
-        self, wanted: Wanted, caller: Caller, proxy: Proxy, process: Process, servers: tuple[object, ...] | None = None
+        self, wanted: Wanted, caller: Caller, proxy: Proxy, process: Process, servers: tuple[str, ...] | None = None
     ) -> Done | Waiting:
         """Carries a granted call out as `act.perform` does, but to a proxy, and notes what it was meant for.
 
