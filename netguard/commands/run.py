@@ -134,6 +134,7 @@ def guarded(args: Namespace) -> tuple[Change, int]:
     from netguard.core.acts import Context
     from netguard.core.session import Session
     from netguard.policy.load import load_policy
+    from netguard.policy.static import OPEN, static
     from netguard.record.names import secrets_of
     from netguard.supervisor import guest, signals
     from netguard.supervisor.after import After
@@ -166,7 +167,10 @@ def guarded(args: Namespace) -> tuple[Change, int]:
     hide()
     loop.broker = broker(loop.listener, address)
     after = After(earlier(), screen.tell, keep=args.keep_stragglers)
-    start = ready(wanted, environment(address, run), mask, tuple(args.keep_fd), args.wall, inside=loop.broker > 0)
+    start = ready(
+        wanted, environment(address, run), mask, tuple(args.keep_fd), args.wall, inside=loop.broker > 0,
+        static=OPEN if args.dry_run else static(policy),
+    )  # fmt: skip
     try:
         outlet.write({**coverage(args, wanted, policy, tags), **start.said()})
     except BaseException:
@@ -241,7 +245,7 @@ def watched(args: Namespace, loop: Loop, start: Start, after: After) -> Change:
     pid = start.go()
     try:
         if start.listener:
-            loop.behind(start.listener)
+            loop.behind(start.listener, hold=start.holds)
         inbox = signals.Inbox()
         # What the guest holds now is its own: a reader must not wait for our copies of it.
         guest.let_go({0, 1, *start.target.fds, *args.keep_fd}.difference(own_fds(args)))

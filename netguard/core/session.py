@@ -46,11 +46,17 @@ if TYPE_CHECKING:
 #: What a denial is called that no rule of the user's made.
 HOSTILE_RULE = "hostile-argument"
 
-#: What a denial is called of a process that has changed its user: acting for it would lend it the supervisor's rights.
+#: What denials are called of acts that may not be done for who asks: a process that has changed its user would be lent
+#: the supervisor's rights; a socket that was not made for the run cannot be acted on, where none can be copied.
 FOREIGN_RULE = "other-user"
+UNHELD_RULE = "unknown-socket"
+FOREIGN = {
+    FOREIGN_RULE: "the process has changed its user or rights, and would be lent netguard's",
+    UNHELD_RULE: "the socket was inherited or came from outside, and in tier B nothing can be done on such a one",
+}
 
 #: Denials whose act is not described, and stands in a dry run too: it cannot be carried out.
-UNREADABLE = (HOSTILE_RULE, FOREIGN_RULE)
+UNREADABLE = (HOSTILE_RULE, *FOREIGN)
 
 #: What a denial is called that the run around this one made.
 OUTER_RULE = "outer-run"
@@ -109,11 +115,10 @@ class Session:
         kind, event = question.fields[:2]
         return self.refuse(to, question, process, Request(kind, event), Decision(DENY, HOSTILE_RULE, why))
 
-    def foreign(self, to: Asker, process: Process, question: Question) -> list[Command]:
+    def foreign(self, to: Asker, process: Process, question: Question, rule: str = FOREIGN_RULE) -> list[Command]:
         """An act that its process may not have done for it is denied, whatever the rules say."""
         kind, event = question.fields[:2]
-        why = "the process has changed its user or rights, and would be lent netguard's"
-        return self.refuse(to, question, process, Request(kind, event), Decision(DENY, FOREIGN_RULE, why))
+        return self.refuse(to, question, process, Request(kind, event), Decision(DENY, rule, FOREIGN[rule]))
 
     # What follows no decision
 

@@ -57,7 +57,7 @@ DESTINATIONS = """\
 | `*.example.org` | every name below it, at any depth, but not `example.org` itself |
 | `192.0.2.7`, `2001:db8::7` | this address, however it is spelled: decimal, octal, hex, short, IPv4 inside IPv6 |
 | `10.0.0.0/8`, `2001:db8::/32` | every address of the network |
-| `unix:/run/app.sock`, `unix:@name` | a unix socket, by path or abstract; a `*` may stand at the end. In an abstract name `\\0` is a NUL and `\\\\` a backslash |
+| `unix:/run/app.sock`, `unix:@name` | a unix socket, by path or abstract (`\\0` is a NUL); a `*` may stand at the end |
 | `@NAME` | every destination of the list |
 
 Behind all of them but `unix:` may stand ports: `:443`, `:443,8443`, `:8000-8100`. An IPv6 address with ports stands in

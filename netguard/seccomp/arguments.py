@@ -54,14 +54,15 @@ class Wanted:
     umask:        of a bind to a unix path; `pin` is then the folder that it takes place in.
     flags:        of a send.
     messages:     of a send: the first, and those that go the same way after it.
-    counts:       of sendmmsg: where in the guest's memory the first message's count belongs.
+    counts:       where in the guest's memory the first message's count belongs (sendmmsg), or the address (accept).
+    lengths:      of accept: where the room for that address is, and its length belongs.
     backlog:      of listen.
     foreign:      whether its caller has other rights than we: then it may not be carried out.
     goes_on:      whether the kernel may carry it out itself: nothing can be changed about it any more (`_goes_on`).
     """
 
     __slots__ = (
-        "address", "backlog", "call", "counts", "domain", "flags", "foreign", "goes_on", "interface", "kind",
+        "address", "backlog", "call", "counts", "domain", "flags", "foreign", "goes_on", "interface", "kind", "lengths",
         "messages", "pin", "place", "port", "proto", "sock", "type", "umask", "where",
     )  # fmt: skip
 
@@ -75,7 +76,7 @@ class Wanted:
         self.domain = self.type = self.interface = 0
         self.pin = -1
         self.foreign = self.goes_on = False
-        self.flags = self.backlog = self.counts = self.umask = 0
+        self.flags = self.backlog = self.counts = self.lengths = self.umask = 0
         self.messages: list[Message] = []
 
     @property
@@ -202,6 +203,14 @@ def _goes_on(wanted: Wanted, caller: Caller) -> bool:
     return wanted.goes_on
 
 
+def _read_accept(wanted: Wanted, args: tuple[int, ...], caller: Caller) -> None:
+    """Who comes to what listens is not decided. The kernel's own, unless sockets have to be made for the guest."""
+    wanted.identify()
+    wanted.counts, wanted.lengths = args[1], args[2]
+    wanted.flags = args[3] & 0xFFFFFFFF if wanted.call == "accept4" else 0
+    _check_equal(caller)  # the socket that is made would be netguard's user's
+
+
 def _read_sendto(wanted: Wanted, args: tuple[int, ...], caller: Caller) -> None:
     wanted.identify()
     if _goes_on(wanted, caller):
@@ -309,4 +318,6 @@ _READERS: dict[str, Callable[[Wanted, tuple[int, ...], Caller], None]] = {
     "sendmmsg": _read_sendmmsg,
     "bind": _read_bind,
     "listen": _read_listen,
+    "accept": _read_accept,
+    "accept4": _read_accept,
 }

@@ -99,7 +99,7 @@ class Acting:
             return
         if not done.error and (wanted.call == "listen" or (wanted.call == "bind" and wanted.type == SOCK_DGRAM)):
             self.show(call)
-        if not self.listener.answer(call.id, done.value, done.error):
+        if not done.tell(self.listener, call.id):
             self.unheard(call, done)
         if done.error == ERESTARTSYS and wanted.kind:
             make_room(self.again)

@@ -83,11 +83,11 @@ class Loop:
         self.poll.register(self.listener, select.EPOLLIN)
         self.poll.register(self.desk.resolver.fd, select.EPOLLIN)
 
-    def behind(self, listener: Listener) -> None:
-        """From now on the guest's calls come out of this listener."""
+    def behind(self, listener: Listener, *, hold: bool) -> None:
+        """From now on the guest's calls come out of this listener. hold: whether its sockets are made for it."""
         from netguard.supervisor.wall import Wall  # not where there is none: it would only cost
 
-        self.wall = Wall(listener, self, self.address)
+        self.wall = Wall(listener, self, self.address, hold=hold)
 
     @property
     def names(self) -> Names:
@@ -148,7 +148,7 @@ class Loop:
             if self.resolving:
                 self.resolving.due(now)
             if self.wall:
-                self.wall.acting.sweep(now)
+                self.wall.sweep(now)
             if now >= self.next_tick:
                 if self.wall:
                     self.wall.tick()
@@ -161,11 +161,7 @@ class Loop:
         until = self.desk.until(self.next_tick)
         if self.resolving:
             until = min(until, self.resolving.until() or until)
-        if self.wall and self.wall.taken:
-            until = now
-        elif self.wall and self.wall.acting.queue:
-            until = min(until, now + (self.wall.acting.queue.pause(now) or 0.0))
-        return until
+        return min(until, self.wall.until(now)) if self.wall else until
 
     def _ready(self, fd: int, events: int) -> None:
         if fd == self.listener.fileno():

@@ -32,7 +32,7 @@ from netguard.dns.query import parse_query, restate
 from netguard.dns.records import Record
 from netguard.dns.reply import encode, refusal, rejection
 from netguard.dns.servers import Configuration, Servers
-from netguard.dns.upstream import Upstream
+from netguard.dns.upstream import ANSWERS, Upstream
 from netguard.supervisor.asking import LONGEST, ONE_ACT, Act, Asked
 
 TYPE_CHECKING = False
@@ -152,8 +152,7 @@ class Names:
             return None
 
         def finish(message: Message | None, keep: frozenset[str] | None, rest: tuple[str, ...]) -> None:
-            whole = message is not None and not rest and (keep is None or keep.issuperset(message.addresses()))
-            done(restate(query) if whole else None)
+            done(restate(query) if not rest and may_come(message, keep) else None)
 
         return self._begin(process, query, servers, finish)
 
@@ -275,9 +274,6 @@ class Names:
         if not act.granted:
             asked.end(rest=act.rest or NO_RULE)
             return
-        if query.type in act.refused:
-            asked.end(rest=act.refused[query.type])
-            return
         asked.started = time.monotonic()
         if stays(act.pending.request) or is_localhost(act.pending.request.host):
             self._came(asked, at_home(query, act.pending.request))
@@ -338,6 +334,13 @@ def at_home(query: Query, request: Request) -> Message:
     if query.type == codes.PTR and request.address in LOOPBACK:
         message.answer.append(Record(query.key[:-4], codes.PTR, codes.IN, 0, name_of("localhost")))
     return message
+
+
+def may_come(message: Message | None, keep: frozenset[str] | None) -> bool:
+    """Whether the same answer could go to the process as it is: it is known, and nothing would be taken out."""
+    if message is None or message.rcode not in ANSWERS:
+        return False
+    return keep is None or keep.issuperset(message.addresses())
 
 
 def answer_of(message: Message | None, request: Request) -> Answer:

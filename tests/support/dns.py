@@ -5,6 +5,7 @@ RFC 1035, 4.1 and 4.2. Records beyond addresses, names and short texts are made 
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import socket
 import struct
@@ -80,6 +81,17 @@ def _lies(query: bytes, answer: bytes) -> list[bytes]:
         b"",
         answer[:12] + b"\5other" + answer[12:],
     ]
+
+
+def _free_port(host: str) -> int:
+    """A port that is free for both protocols: what is free for one may be taken for the other."""
+    while True:
+        kinds = (socket.SOCK_STREAM, socket.SOCK_DGRAM)
+        stream, datagrams = [socket.socket(family_of(host), kind) for kind in kinds]
+        with stream, datagrams, contextlib.suppress(OSError):
+            stream.bind((host, 0))
+            datagrams.bind(stream.getsockname())
+            return int(stream.getsockname()[1])
 
 
 #: Misbehaviour by name: what is sent instead, of the query and its right answer. Over TCP it is the same.
@@ -159,7 +171,7 @@ class DnsServer(UdpEcho):
         self.negative = negative
         self.trick = trick
         self.streamed: list[bytes] = []
-        super().__init__(host, port)
+        super().__init__(host, port or (_free_port(host) if tcp else 0))
         self.stream = _Stream(self, host, self.port) if tcp else None
 
     @property
