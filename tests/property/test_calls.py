@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 import hypothesis.strategies as st
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 
 from netguard.core.question import Malformed
 from netguard.seccomp import arguments, kill, messages
@@ -152,6 +152,7 @@ def test_call_is_read_into_bounded_values_or_refused(
 
 @settings(max_examples=min(settings().max_examples, 5_000))
 @given(st.integers(0, 5), st.lists(controls(), min_size=1, max_size=4))
+@example(1, [struct.pack("<Qii", 496, 1, 1) + standard(120)] * 4)  # more descriptors than one call may hand over
 def test_ancillary_data_is_put_together_anew(
     socks: list[socket.socket], caller: Caller, which: int, found: list[bytes]
 ) -> None:
