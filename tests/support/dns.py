@@ -56,9 +56,7 @@ class DnsServer(UdpEcho):
     the resolver looks, on 127.0.0.1:53.
     """
 
-    def __init__(
-        self, names: dict[str, list[str]], host: str = "127.0.0.1", port: int = 0, ttl: int = 60
-    ) -> None:
+    def __init__(self, names: dict[str, list[str]], host: str = "127.0.0.1", port: int = 0, ttl: int = 60) -> None:
         self.names = names
         self.ttl = ttl
         super().__init__(host, port)
