@@ -269,9 +269,11 @@ PYCARES = """
 import pycares, threading
 def ask(name):
     done, found = threading.Event(), []
-    with pycares.Channel(timeout=9, tries=1) as channel:
-        channel.query(name, "A", callback=lambda result, error: (found.append((result, error)), done.set()))
-        done.wait(20)
+    channel = pycares.Channel(timeout=9, tries=1)
+    channel.query(name, pycares.QUERY_TYPE_A,
+                  callback=lambda result, error: (found.append((result, error)), done.set()))
+    done.wait(20)
+    channel.close()
     result, error = found[0]
     return pycares.errno.errorcode[error] if error else sorted(record.data.addr for record in result.answer)
 print(ask("a.good.test")); print(ask("a.bad.test"))
@@ -301,7 +303,7 @@ def test_dnspython(where: str, request: pytest.FixtureRequest) -> None:
 
 def test_own_server_is_one_like_any_other(here: tuple[Namespace, Any]) -> None:
     """A script's own test server is decided on as a connection."""
-    space, server = here
+    space, _ = here
     code = (
         BY_HAND
         + """
