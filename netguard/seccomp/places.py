@@ -31,9 +31,9 @@ def pin(caller: Caller, path: bytes) -> tuple[int, str]:
 def new(caller: Caller, path: bytes) -> tuple[int, str, bytes]:
     """(the folder to bind from, the real path there will be, the path to bind), for a path that is yet to be made.
 
-    Raises OSError, as following the path does. A path with folders in it is followed once more when it is bound, for the
-    socket shows it as it is written, and the guest can have changed where it leads by then. That gives it nothing: it
-    can put a link to a socket of its own wherever it could bind one.
+    Raises OSError, as following the path does. A path with folders in it is followed once more when it is bound, for
+    the socket shows it as it is written, and the guest can have changed where it leads by then. That gives it nothing:
+    it can put a link to a socket of its own wherever it could bind one.
     """
     above, slash, name = path.rpartition(b"/")
     folder = _open(caller, above or slash or b".", os.O_PATH | os.O_DIRECTORY)
