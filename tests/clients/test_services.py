@@ -25,8 +25,9 @@ BUS = """\
 <!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
  "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
 <busconfig><type>session</type><listen>unix:path={socket}</listen><auth>EXTERNAL</auth>
-<policy context="default"><allow send_destination="*" eavesdrop="true"/><allow eavesdrop="true"/><allow own="*"/></policy>
-</busconfig>
+<policy context="default">
+<allow send_destination="*" eavesdrop="true"/><allow eavesdrop="true"/><allow own="*"/>
+</policy></busconfig>
 """
 
 
@@ -130,7 +131,8 @@ def test_agent_of_the_runs_own_is_its_own() -> None:
     """Where the pack denies those of others."""
     if not shutil.which("ssh-agent"):
         pytest.skip("the program ssh-agent")
-    rules = "version: 1\ndefault: deny\ninclude: netguard:local-services\nrules: [{log: exec}, {allow: listen, to: '@self'}]\n"
+    rules = "version: 1\ndefault: deny\ninclude: netguard:local-services\n"
+    rules += "rules: [{log: exec}, {allow: listen, to: '@self'}]\n"
     result = run_guarded(["--", "ssh-agent", "ssh-add", "-l"], rules=rules, wall="require", env={"TMPDIR": None})
     assert "The agent has no identities" in result.stdout, result.stderr
     assert result.lines("connect") == [], "allowed in silence"
