@@ -134,6 +134,7 @@ def guarded(args: Namespace) -> tuple[Change, int]:
     from netguard.core.acts import Context
     from netguard.core.session import Session
     from netguard.policy.load import load_policy
+    from netguard.policy.static import OPEN, static
     from netguard.record.names import secrets_of
     from netguard.supervisor import guest, signals
     from netguard.supervisor.after import After
@@ -166,7 +167,10 @@ def guarded(args: Namespace) -> tuple[Change, int]:
     hide()
     loop.broker = broker(loop.listener, address)
     after = After(earlier(), screen.tell, keep=args.keep_stragglers)
-    start = ready(wanted, environment(address, run), mask, tuple(args.keep_fd), args.wall, inside=loop.broker > 0)
+    start = ready(
+        wanted, environment(address, run), mask, tuple(args.keep_fd), args.wall, inside=loop.broker > 0,
+        static=OPEN if args.dry_run else static(policy),
+    )  # fmt: skip
     try:
         outlet.write({**coverage(args, wanted, policy, tags), **start.said()})
     except BaseException:
@@ -220,6 +224,8 @@ def advise(args: Namespace, wanted: Target, screen: Screen, start: Start) -> Non
     """Says before the start what a user may not expect of this call."""
     if not wanted.is_python and start.listener is None:
         screen.tell(f"netguard: {wanted.script} is not Python: only the Python that it starts is seen, nothing else")
+    if start.launch and wanted.brings_rights():
+        screen.tell(f"netguard: {wanted.script}: no program gets rights from its file (setuid) in a run, only yours")
     if not args.rules and "--rules" in args.guest[1:]:
         # A run that its user takes for held, and that nothing holds.
         screen.tell("netguard: no rules: --rules stands behind what is run and was given to that; it belongs before it")
@@ -239,7 +245,7 @@ def watched(args: Namespace, loop: Loop, start: Start, after: After) -> Change:
     pid = start.go()
     try:
         if start.listener:
-            loop.behind(start.listener)
+            loop.behind(start.listener, hold=start.holds)
         inbox = signals.Inbox()
         # What the guest holds now is its own: a reader must not wait for our copies of it.
         guest.let_go({0, 1, *start.target.fds, *args.keep_fd}.difference(own_fds(args)))

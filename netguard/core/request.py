@@ -40,6 +40,7 @@ class Request:
     host:     canonical name (lower case, ASCII, no trailing dot), "" when none is known.
     names:    connect: names this run was given `address` for; each is judged (RULES, leases).
     address:  (version, integer) or None while it is not known (dns before its answers).
+    alone:    dns: the name is all there will ever be; what is asked for has no addresses.
     port:     0-65535, or None where a port has no meaning (dns, unix).
     proto:    "tcp", "udp", "unix", or another family's own name such as "packet"; "" where none applies.
     path:     unix socket ("/path" or "@abstract"), file path, or native library path.
@@ -56,7 +57,7 @@ class Request:
     """
 
     __slots__ = (
-        "address", "argv", "code", "event", "host", "kind", "library", "names", "native", "own", "path",
+        "address", "alone", "argv", "code", "event", "host", "kind", "library", "names", "native", "own", "path",
         "port", "process", "program", "proto", "python", "resolved", "tags", "uncovered", "user",
     )  # fmt: skip
 
@@ -68,6 +69,7 @@ class Request:
         host: str = "",
         names: tuple[str, ...] = (),
         address: tuple[int, int] | None = None,
+        alone: bool = False,
         port: int | None = None,
         proto: str = "",
         path: str = "",
@@ -89,6 +91,7 @@ class Request:
         self.host = host
         self.names = names
         self.address = address
+        self.alone = alone
         self.port = port
         self.proto = proto
         self.path = path

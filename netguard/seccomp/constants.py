@@ -22,6 +22,8 @@ VALUES: dict[str, int] = {
     "SOL_SOCKET": 1,
     "SOL_TCP": 6,
     "SOL_IPV6": 41,
+    # <linux/socket.h>
+    "MSG_FASTOPEN": 0x20000000,
     # <asm-generic/socket.h>
     "SO_BINDTODEVICE": 25,
     "SO_MARK": 36,

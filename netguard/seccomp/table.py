@@ -26,16 +26,21 @@ ANSWERS = {
     SUCCEED: 0x00050000,
     "EPERM": 0x00050000 | errno.EPERM,
     "ENOSYS": 0x00050000 | errno.ENOSYS,
+    "EACCES": 0x00050000 | errno.EACCES,
     "EAFNOSUPPORT": 0x00050000 | errno.EAFNOSUPPORT,
+    "EOPNOTSUPP": 0x00050000 | errno.EOPNOTSUPP,
     "EPROTONOSUPPORT": 0x00050000 | errno.EPROTONOSUPPORT,
     "ESOCKTNOSUPPORT": 0x00050000 | errno.ESOCKTNOSUPPORT,
 }
 
 #: The calls that are handed to the supervisor, each decided, recorded and carried out by it, or let go on.
-NOTIFIED = ("connect", "sendto", "sendmsg", "sendmmsg", "bind", "listen", "execve", "execveat")
+NOTIFIED = ("connect", "sendto", "sendmsg", "sendmmsg", "recvfrom", "bind", "listen", "execve", "execveat")
 
 #: And these where Landlock cannot keep a guest's signals from processes outside.
 SIGNALS = ("kill", "tkill", "tgkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo", "pidfd_open")
+
+#: And these where a guest's descriptors cannot be copied, so that its sockets have to be made for it.
+MAKING = ("socket", "socketpair", "accept", "accept4")
 
 #: Name of an argument -> its place, for each call that has a condition.
 ARGUMENTS = {
@@ -46,7 +51,10 @@ ARGUMENTS = {
     "prctl": {"option": 0, "value": 1},
     "prlimit64": {"pid": 0, "new": 2},
     "seccomp": {"operation": 0, "flags": 1},
-    "sendto": {"address": 4},
+    "recvfrom": {"address": 4},
+    "sendmmsg": {"flags": 3},
+    "sendmsg": {"flags": 2},
+    "sendto": {"address": 4, "flags": 3},
     "setsockopt": {"level": 1, "option": 2},
     "socket": {"family": 0, "type": 1, "protocol": 2},
     "socketpair": {"family": 0},
@@ -79,6 +87,14 @@ ROWS: tuple[Row, ...] = (
     ("sendto", "address=NULL", ALLOW, "this is `send`: it goes where the socket was connected to"),
     ("sendto", "", NOTIFY, "names a destination"),
     ("sendmsg sendmmsg", "", NOTIFY, "a destination may stand behind their pointer, where no filter can look"),
+    ("recvfrom", "address=NULL", ALLOW, "this is `recv`: nobody asks who has sent it"),
+    (
+        "recvfrom",
+        "",
+        NOTIFY,
+        "asks who has sent it: to a question of a name server the supervisor has answered, and says that it was the "
+        "server that was asked. All else is let go on at once",
+    ),
     ("bind listen", "", NOTIFY, "open this machine to others"),
     ("execve execveat", "", NOTIFY, "start a program; let go on, for this version decides on starts where Python asks"),
     ("socket", "family=AF_UNIX", ALLOW, "its connections are decided on"),
@@ -272,6 +288,30 @@ SIGNAL_ROWS: tuple[Row, ...] = (
     ("ioctl", "request=FIOSETOWN|SIOCSPGRP", "EPERM", "the same"),
 )
 
+#: Rows that come before, where a guest's descriptors cannot be copied (tier B).
+HOLD_ROWS: tuple[Row, ...] = (
+    ("socket", "family=AF_UNIX", NOTIFY, "made by the supervisor, who keeps a copy to act on; so are the next three"),
+    (
+        "socket",
+        "family=AF_INET|AF_INET6 type=SOCK_STREAM protocol=0|IPPROTO_TCP",
+        NOTIFY,
+        "TCP",
+    ),
+    ("socket", "family=AF_INET|AF_INET6 type=SOCK_DGRAM protocol=0|IPPROTO_UDP", NOTIFY, "UDP"),
+    ("socket", "family=AF_NETLINK protocol=NETLINK_ROUTE", NOTIFY, "asked which addresses there are"),
+    ("socketpair", "family=AF_UNIX", NOTIFY, "both ends are made by the supervisor: descriptors are passed over them"),
+    ("accept accept4", "", NOTIFY, "the connection's socket is made by the supervisor too"),
+)
+
+#: Rows that come before, where nobody is asked (tier C) and no rule grants that protocol: protocol -> rows.
+CLOSED_ROWS: dict[str, tuple[Row, ...]] = {
+    "tcp": (("socket", "family=AF_INET|AF_INET6 type=SOCK_STREAM", "EACCES", "no rule grants TCP"),),
+    "udp": (("socket", "family=AF_INET|AF_INET6 type=SOCK_DGRAM", "EACCES", "no rule grants UDP"),),
+    "fast open": (
+        ("sendto sendmsg sendmmsg", "flags&MSG_FASTOPEN", "EOPNOTSUPP", "connects, and Landlock does not hear of it"),
+    ),
+}
+
 #: What stays allowed although it looks as if it should not, and why. `call: option, option` or calls.
 LEFT = {
     "accept4, recvmsg, read, shutdown, getpeername": "name no destination",
@@ -334,18 +374,23 @@ def _put_rows(code: Code, call: str, rows: list[Row], ends: dict[str, int]) -> i
     return otherwise
 
 
-def program(machine: str, *, notify: bool = True, signals: bool = False) -> list[Instruction]:
+def program(
+    machine: str, *, notify: bool = True, signals: bool = False, hold: bool = False, closed: tuple[str, ...] = ()
+) -> list[Instruction]:
     """The filter for a machine of `numbers.MACHINES`. Raises KeyError for another.
 
     notify: False allows what would be handed to the supervisor, for a guest that no supervisor listens to.
     signals: whether what sends signals is handed over or refused too, because Landlock keeps none of them in.
+    hold: whether what makes a socket is handed over too, because no descriptor of the guest's can be copied.
+    closed: of CLOSED_ROWS, what no rule grants, for a guest that no supervisor listens to.
     """
     known = numbers(machine)
     code = Code()
     ends = {decision: code.give(answer) for decision, answer in ANSWERS.items()}
     if not notify:
         ends[NOTIFY] = ends[ALLOW]
-    rows = by_call(SIGNAL_ROWS + ROWS if signals else ROWS)
+    more = [row for name in closed for row in CLOSED_ROWS[name]]
+    rows = by_call((*(SIGNAL_ROWS if signals else ()), *(HOLD_ROWS if hold else ()), *more, *ROWS))
     ways = [(known[call], _put_rows(code, call, its, ends)) for call, its in rows.items() if call in known]
     start = code.choose(sorted(ways), ends[ALLOW])
     code.test(AT_LEAST, NEWEST + 1, ends["ENOSYS"], start)

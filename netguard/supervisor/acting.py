@@ -17,28 +17,42 @@ from netguard.seccomp.waiting import ERESTARTSYS, Done, Queue
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
     from netguard.core.process import Process
     from netguard.seccomp.arguments import Wanted
+    from netguard.seccomp.callers import Caller
     from netguard.seccomp.notify import Listener
     from netguard.supervisor.call import Call
     from netguard.supervisor.loop import Loop
 
-#: Acts that are remembered until the next call of their thread: more than a run has threads at once.
+#: Acts that are remembered until the next call of their thread: more than a run has threads at once. The oldest, whose
+#: thread will not call again, make room.
 MAX_KNOWN = 4_096
+
+#: The port of name servers.
+NAMES = 53
 
 #: Errors that say "not yet": how it ends is not known to us.
 PENDING = (errno.EINPROGRESS, errno.EALREADY, errno.EAGAIN)
+
+#: Why an error is not the destination's own: the proxy is gone (ECONNREFUSED), or the socket is bound where it cannot
+#: reach one.
+REDIRECTED = "redirected to a proxy on this machine"
 
 
 class Acting:
     """What of one run's calls is under way."""
 
-    def __init__(self, listener: Listener, loop: Loop) -> None:
+    def __init__(self, listener: Listener, loop: Loop, process_of: Callable[[Caller], Process]) -> None:
         self.listener = listener
         self.loop = loop
+        self.process_of = process_of
         self.queue = Queue(loop.poll, listener)
         self.waiting: dict[int, Call] = {}
         self.again: dict[int, tuple[tuple[object, ...], int]] = {}  # acts of threads that a signal has interrupted
+        self.names_served = False  # whether a socket was bound to a name server's port
         self.begun: dict[tuple[int, int], int] = {}  # (pid, tid) -> the record of a connect that was under way
 
     def ready(self, fd: int) -> None:
@@ -70,7 +84,15 @@ class Acting:
             self.go_on(call)
             return
         call.started = time.monotonic() if call.seq else 0.0
-        found = act.perform(call.wanted, call.caller)
+        if call.instead is not None:
+            call.instead(call)
+            return
+        wanted, caller, redirects = call.wanted, call.caller, self.loop.redirects
+        proxy = call.proxy or redirects.proxy_for(wanted)
+        if proxy is None:
+            found = act.perform(wanted, caller)
+        else:
+            found = redirects.perform(wanted, caller, proxy, self.process_of(caller), call.servers)
         done = found if isinstance(found, Done) else self.queue.add(call.id, found)
         if done is None:
             self.waiting[call.id] = call
@@ -94,23 +116,31 @@ class Acting:
         wanted.close()
         if done is None:
             return
+        if not done.error and wanted.call == "bind" and wanted.port == NAMES:
+            self.names_served = True
         if not done.error and (wanted.call == "listen" or (wanted.call == "bind" and wanted.type == SOCK_DGRAM)):
             self.show(call)
-        if not self.listener.answer(call.id, done.value, done.error):
+        if not done.tell(self.listener, call.id):
             self.unheard(call, done)
-        if done.error == ERESTARTSYS and wanted.kind and len(self.again) < MAX_KNOWN:
+        if done.error == ERESTARTSYS and wanted.kind:
+            make_room(self.again)
             self.again[call.caller.tid] = (call.caller.process, *substance(wanted)), call.seq
-        elif call.seq and done.error == errno.EINPROGRESS and len(self.begun) < MAX_KNOWN:
+        elif call.seq and done.error == errno.EINPROGRESS:
+            make_room(self.begun)
             self.begun[call.caller.pid, call.caller.tid] = call.seq  # its witness may know more
         elif call.seq and done.error not in PENDING:
             now = time.monotonic()
             ms = round((now - call.started) * 1000, 3)
-            self.loop.desk.ended({"kind": "result", "of": call.seq, "errno": done.error, "ms": ms}, now)
+            line: dict[str, object] = {"kind": "result", "of": call.seq, "errno": done.error, "ms": ms}
+            if wanted.via and done.error:
+                line["reason"] = REDIRECTED
+            self.loop.desk.ended(line, now)
 
     def show(self, call: Call) -> None:
         """A socket listens now. Where no rule asks for the run's own, nobody has to find it in the kernel's tables,
-        which takes 3 us for each connection of the machine."""
-        if self.loop.world.asks_own:
+        which takes 3 us for each connection of the machine. A name server has to be known, as only the run's own is
+        reached."""
+        if self.loop.world.asks_own or self.names_served:
             self.loop.desk.grants.forget()
             self.loop.world.listening.show(call.caller.pid, call.fd)
 
@@ -133,6 +163,12 @@ class Acting:
             return
         unheard.keep(call.caller.tid, call.wanted, done)
         call.wanted.close()
+
+
+def make_room(table: dict[Any, Any]) -> None:
+    """Lets the oldest entry go where there are too many."""
+    if len(table) >= MAX_KNOWN:
+        del table[next(iter(table))]
 
 
 def substance(wanted: Wanted) -> tuple[object, ...]:

@@ -27,16 +27,21 @@ from netguard.core.policy import ALLOW, DENY, LOG
 from netguard.core.process import Process
 from netguard.core.question import BOTH, KERNEL, Malformed, Question, parse
 from netguard.core.request import NO_CODE
+from netguard.core.session import FOREIGN_RULE, UNHELD_RULE
 from netguard.errors import TrailError
-from netguard.seccomp import arguments, kill, rights
+from netguard.seccomp import arguments, kill, making, rights
 from netguard.seccomp.abi import NUMBERS
 from netguard.seccomp.callers import Callers
-from netguard.seccomp.table import NOTIFIED, SIGNALS
+from netguard.seccomp.held import Held, Unheld
+from netguard.seccomp.notify import CONTINUE
+from netguard.seccomp.table import MAKING, NOTIFIED, SIGNALS
 from netguard.supervisor.acting import Acting, substance
 from netguard.supervisor.call import Call
+from netguard.supervisor.diversions import Diversions
 from netguard.supervisor.notes import Notes
 from netguard.supervisor.processes import look_at
 from netguard.supervisor.programs import STARTS, Programs
+from netguard.supervisor.stragglers import family
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -75,20 +80,23 @@ class Wall:
     """The notified calls of one run.
 
     loop: of the run.  address: the channel's, as its name is written.
+    held: the guest's sockets, where they have to be made for it (tier B); else None.
     """
 
-    def __init__(self, listener: Listener, loop: Loop, address: str) -> None:
+    def __init__(self, listener: Listener, loop: Loop, address: str, *, hold: bool = False) -> None:
         self.listener = listener
         self.loop = loop
         self.address = AF_UNIX.to_bytes(2, sys.byteorder) + b"\0" + address[1:].encode()
         rights.of_supervisor()
-        self.callers = Callers()
+        self.held = Held(family) if hold else None
+        self.callers = Callers(self.held)
         loop.poll.register(listener.fd, select.EPOLLIN)
-        self.acting = Acting(listener, loop)
+        self.acting = Acting(listener, loop, self.process_of)
         self.notes = Notes(loop.poll, self.acting.told)
         self.programs = Programs(self)
+        self.diversions = Diversions(self)
         self.taken: deque[Notification] = deque()
-        self.calls = {NUMBERS[name]: name for name in (*NOTIFIED, *SIGNALS)}
+        self.calls = {NUMBERS[name]: name for name in (*NOTIFIED, *SIGNALS, *MAKING)}
         self.udp: dict[tuple[Process, Address | None, int | None], tuple[float, bool]] = {}
         self.refused: dict[tuple[int, bytes], tuple[str, ...]] = {}
         self.over = False  # whether no process is left
@@ -106,6 +114,14 @@ class Wall:
             self.acting.ready(fd)
         elif fd in self.notes.owners:
             self.notes.end(fd)
+        elif fd in self.loop.inquiries:
+            self.loop.inquiries.ready(fd)
+        elif fd in self.diversions:
+            try:
+                self.diversions.ready(fd, events)
+            except Exception as error:  # noqa: BLE001  # as in `serve`
+                self.fault(error)
+                self.diversions.give_up(fd)
 
     def is_over(self) -> bool:
         """Whether the kernel says that no process is left."""
@@ -121,12 +137,37 @@ class Wall:
                 self.handle(call)
             except Exception as error:  # noqa: BLE001  # a fault of ours is a denial and a record, not the end of the guard
                 self.listener.answer(call.id, error=errno.EACCES)
-                why = f"{type(error).__name__}: {error}"
-                self.loop.desk.do(self.loop.session.cut_off(None, None, "supervisor.fault", why)[:-1])
+                self.fault(error)
+
+    def fault(self, error: Exception) -> None:
+        """Puts a fault of ours on record."""
+        why = f"{type(error).__name__}: {error}"
+        self.loop.desk.do(self.loop.session.cut_off(None, None, "supervisor.fault", why)[:-1])
+
+    def until(self, now: float) -> float:
+        """When something is to be done by itself."""
+        if self.taken:
+            return now
+        pauses = [self.acting.queue.pause(now), self.held.pause(now) if self.held else None]
+        return now + min([pause for pause in pauses if pause is not None], default=60.0)
+
+    def sweep(self, now: float) -> None:
+        """Looks after what waits, and what is kept."""
+        self.acting.sweep(now)
+        if self.held:
+            self.held.sweep(now)
 
     def tick(self) -> None:
-        """Once a second: what was said that belongs to no call to come."""
+        """Once a second: what was said that belongs to no call to come, and what nobody will ask for again."""
         self.notes.hear()
+        now = time.monotonic()
+        self.udp = {key: known for key, known in self.udp.items() if known[0] > now}
+        for _, _, commands, _ in self.loop.desk.later:
+            for command in commands:
+                call = command.to if isinstance(command, Reply) else None
+                if isinstance(call, Call) and not self.listener.is_waiting(call.id):
+                    call.wanted.close()  # a caller that was killed keeps no descriptors of ours until it is its turn
+        self.diversions.tick(now)
 
     def take(self, *, told: bool = False) -> None:
         """Takes off the kernel every call that waits there. Where one thread alone has ever called, that is one."""
@@ -138,7 +179,10 @@ class Wall:
     def close(self) -> None:
         """The run is over: nobody is answered any more."""
         self.acting.close()
+        self.diversions.close()
         self.callers.close()
+        if self.held:
+            self.held.close()
 
     # One call
 
@@ -153,14 +197,20 @@ class Wall:
             if name in STARTS:
                 self.programs.handle(call)
                 return
+            if name == "recvfrom" and not self.diversions.receives(call):
+                self.listener.answer(call.id, flags=CONTINUE)
+                return
             caller = self.callers.find(call.tid)
+            if name in making.MAKES:
+                making.make(name, call, caller, self.listener)
+                return
             try:
                 wanted = arguments.read(name, call.args, caller)
             except ProcessLookupError:  # the thread that we knew is gone, and its number another's
                 caller = self.callers.anew(call.tid)
                 wanted = arguments.read(name, call.args, caller)
-        except arguments.Foreign:
-            self.refuse(call.id, name, caller)
+        except (arguments.Foreign, Unheld) as error:
+            self.refuse(call.id, name, caller, UNHELD_RULE if isinstance(error, Unheld) else FOREIGN_RULE)
             return
         except OSError as error:
             if error.errno in OURS:
@@ -178,6 +228,8 @@ class Wall:
         wanted = call.wanted
         if not self.listener.is_waiting(call.id):  # or its thread is gone, and what was read may be another's
             wanted.close()
+        elif wanted.call == "recvfrom":
+            self.diversions.receive(call)
         elif not wanted.kind:
             self.acting.perform(call)
         elif wanted.call == "connect" and wanted.address.startswith(self.address):
@@ -185,14 +237,14 @@ class Wall:
         elif wanted.foreign:
             wanted.close()
             self.refuse(call.id, wanted.call, call.caller)
-        else:
+        elif not self.diversions.takes(call):
             self.decide(call)
 
-    def refuse(self, id: int, name: str, caller: Caller) -> None:
+    def refuse(self, id: int, name: str, caller: Caller, rule: str = FOREIGN_RULE) -> None:
         """Denies what may not be done for this caller, whatever the rules say: on record, and with EACCES."""
         kind = "listen" if name in ("bind", "listen") else "connect"
         question = Question("ask", "", [kind, name, "", "", "", "", ""], (), NO_CODE, KERNEL)
-        commands = self.loop.session.foreign(None, self.process_of(caller), question)
+        commands = self.loop.session.foreign(None, self.process_of(caller), question, rule)
         self.loop.desk.do(commands[:-1])  # the last is the answer
         self.listener.answer(id, error=errno.EACCES)
 
@@ -219,6 +271,8 @@ class Wall:
         facts = self.loop.world.told(question, self.facts_of(wanted, caller, now))
         call.own = facts.own
         commands = self.loop.session.ask(call, process, question, facts, now)
+        if self.diversions.overrules(call, commands):
+            return
         if self.loop.may_keep(facts, commands):
             desk.grants.keep(process, key, commands)
             if self.tells_library(note, desk.grants.known.get((process, key))):

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     Facets = dict[str, str]
 
 #: Denials that stand above every rule of this run: another rule would change nothing.
-ABOVE = ("hostile-argument", "other-user", "outer-run")
+ABOVE = ("hostile-argument", "other-user", "unknown-socket", "outer-run")
 
 
 def rule_for(record: Record, verdict: str) -> str:

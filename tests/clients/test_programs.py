@@ -8,17 +8,15 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from netguard.core.facets import any_program
 from tests.clients.programs import JAVA, LIBRARIES, PROGRAMS, TALKERS, Client
+from tests.clients.serving import serving
 from tests.support.guard import Result, run_guarded
 from tests.support.kernel import seccomp_missing
 from tests.support.web import HttpServer
@@ -110,13 +108,6 @@ def test_native_library_connects_or_is_denied(name: str, environment: str, http_
     try_out(LIBRARIES[name], http_server, environment, fetches=name not in TALKERS)
 
 
-class Quiet(SimpleHTTPRequestHandler):
-    """Serves files and says nothing."""
-
-    def log_message(self, *words: object) -> None:
-        """Nobody reads it."""
-
-
 @pytest.fixture
 def repository(tmp_path: Path) -> Iterator[int]:
     """The port of a web server that has a repository with one commit."""
@@ -127,12 +118,8 @@ def repository(tmp_path: Path) -> Iterator[int]:
     for words in (["init", "-q"], [*who, "commit", "-q", "--allow-empty", "-m", "first"], ["update-server-info"]):
         folder.mkdir(exist_ok=True)
         subprocess.run(["git", *words], cwd=folder, check=True)
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder))) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield server.server_port
-        server.shutdown()
-        thread.join()
+    with serving(folder) as port:
+        yield port
 
 
 @needs_wall

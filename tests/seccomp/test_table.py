@@ -347,16 +347,16 @@ def test_no_row_stands_behind_one_that_always_holds() -> None:
 
 
 def test_every_constant_and_argument_is_used() -> None:
+    closed = tuple(row for rows in table.CLOSED_ROWS.values() for row in rows)
+    every = table.SIGNAL_ROWS + table.HOLD_ROWS + closed + table.ROWS
     words = {
         word
-        for _, condition, _, _ in table.SIGNAL_ROWS + table.ROWS
+        for _, condition, _, _ in every
         for term in condition.split()
         for word in term.replace("&", "=").partition("=")[2].split("|")
     }
     assert set(VALUES) == {word for word in words if not word.isdigit()} - {"NULL"}
-    assert set(ARGUMENTS) == {
-        call for calls, condition, _, _ in table.SIGNAL_ROWS + table.ROWS if condition for call in calls.split()
-    }
+    assert set(ARGUMENTS) == {call for calls, condition, _, _ in every if condition for call in calls.split()}
 
 
 def test_program_is_made_in_no_time() -> None:

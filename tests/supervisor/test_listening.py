@@ -313,6 +313,7 @@ def test_relative_path_is_own_by_what_it_made(
 
 def test_closed_listeners_make_room(closing: ExitStack, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listening, "MAX_LISTENERS", 2)
+    monkeypatch.setattr(listening, "SECOND", 0.0)
     first, second, third = [bound(closing, "127.0.0.1") for _ in range(3)]
     known = shown(first, second, third)
     assert not owns(known, "127.0.0.1", third.getsockname()[1])
@@ -320,3 +321,17 @@ def test_closed_listeners_make_room(closing: ExitStack, monkeypatch: pytest.Monk
     known.show(PID, third.fileno())
     assert owns(known, "127.0.0.1", third.getsockname()[1])
     assert owns(known, "127.0.0.1", second.getsockname()[1])
+
+
+def test_who_holds_all_the_room_has_it_looked_through_once_a_second(
+    closing: ExitStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listening, "MAX_LISTENERS", 2)
+    monkeypatch.setattr(listening, "SECOND", 3600.0)  # a second of a busy machine's may be over
+    held = [bound(closing, "127.0.0.1") for _ in range(3)]
+    known = shown(*held)
+    before = known.looked
+    assert before > 0
+    for _ in range(20):
+        known.show(PID, held[2].fileno())
+    assert known.looked == before
