@@ -108,13 +108,14 @@ def walled(
     within: Namespace | None = None,
     timeout: float = 60,
     options: Sequence[str] = (),
+    around: Sequence[str] = (),
     **given: Any,
 ) -> Result:
-    """Runs it behind the wall. rules: those of a policy that denies all else."""
+    """Runs it behind the wall. rules: those of a policy that denies all else. around: a sandbox that netguard is in."""
     words = ["--", *program(folder, code, **given)]
     text = "version: 1\ndefault: deny\n" + (f"rules:\n{textwrap.indent(rules, '  ')}" if rules else "")
     return run_guarded(
-        words, rules=text, options=["--quiet", *options], wall="require", within=within, before=USERS[user],
+        words, rules=text, options=["--quiet", *options], wall="require", within=within, before=(*USERS[user], *around),
         cwd=folder, timeout=timeout,
     )  # fmt: skip
 
