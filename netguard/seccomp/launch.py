@@ -61,6 +61,7 @@ class Launch:
     programs: (path, argv), tried in order while the kernel knows no format for one.
     mask:     the signal mask that the guest gets.
     fence:    of Landlock; None for none.  notify: whether its calls are handed over; else only the static part holds.
+    files:    see `landlock.restrict`.
     Raises Refused; then there is no child.
     """
 
@@ -72,6 +73,7 @@ class Launch:
         fence: landlock.Fence | None,
         *,
         notify: bool = True,
+        files: Iterable[landlock.File] | None = None,
     ) -> None:
         self.listener: Listener | None = None
         path, argv = programs[0]
@@ -80,13 +82,14 @@ class Launch:
         self._said, say = os.pipe()
         heard, self._go = os.pipe()
         signals = notify and not (fence and fence.scope)
-        program = table.program(abi.MACHINE, notify=notify, signals=signals)
+        listed = files is not None and fence is not None and fence.ptrace
+        program = table.program(abi.MACHINE, notify=notify, signals=signals, listed=listed)
         parent = os.getpid()
         self.pid = os.fork()
         if not self.pid:
             os.close(self._said)
             os.close(self._go)
-            child(programs, environ, mask, Fences(parent, fence, program, notify), say, heard)
+            child(programs, environ, mask, Fences(parent, fence, program, notify, files), say, heard)
         os.close(say)
         os.close(heard)
         try:
@@ -175,15 +178,21 @@ class Launch:
 class Fences:
     """What the child puts around itself. parent: the supervisor, without which it must not live."""
 
-    __slots__ = ("fence", "notify", "parent", "program")
+    __slots__ = ("fence", "files", "notify", "parent", "program")
 
     def __init__(
-        self, parent: int, fence: landlock.Fence | None, program: list[tuple[int, int, int, int]], notify: bool
+        self,
+        parent: int,
+        fence: landlock.Fence | None,
+        program: list[tuple[int, int, int, int]],
+        notify: bool,
+        files: Iterable[landlock.File] | None,
     ) -> None:
         self.parent = parent
         self.fence = fence
         self.program = program
         self.notify = notify
+        self.files = files
 
     def stand(self) -> int:
         """Puts them up, one after the other; returns the listener. Raises Refused."""
@@ -196,7 +205,7 @@ class Fences:
             rights.of_guest()
             step = "landlock"
             if self.fence:
-                landlock.restrict(self.fence, tcp=self.notify)
+                landlock.restrict(self.fence, tcp=self.notify, files=self.files)
             step = "listener" if self.notify else "filter"
             return self._filter()
         except OSError as error:

@@ -43,6 +43,7 @@ ARGUMENTS = {
     "fanotify_init": {"flags": 0},
     "fcntl": {"command": 1},
     "ioctl": {"request": 1},
+    "memfd_create": {"flags": 1},
     "prctl": {"option": 0, "value": 1},
     "prlimit64": {"pid": 0, "new": 2},
     "seccomp": {"operation": 0, "flags": 1},
@@ -80,7 +81,7 @@ ROWS: tuple[Row, ...] = (
     ("sendto", "", NOTIFY, "names a destination"),
     ("sendmsg sendmmsg", "", NOTIFY, "a destination may stand behind their pointer, where no filter can look"),
     ("bind listen", "", NOTIFY, "open this machine to others"),
-    ("execve execveat", "", NOTIFY, "start a program; let go on, for this version decides on starts where Python asks"),
+    ("execve execveat", "", NOTIFY, "start a program: decided on, and then the kernel goes on, for nobody else can"),
     ("socket", "family=AF_UNIX", ALLOW, "its connections are decided on"),
     (
         "socket",
@@ -264,6 +265,12 @@ SIGNAL_ROWS: tuple[Row, ...] = (
     ("ioctl", "request=FIOSETOWN|SIOCSPGRP", "EPERM", "the same"),
 )
 
+#: Rows that come before, where Landlock holds the kernel to a list of files that may start.
+LIST_ROWS: tuple[Row, ...] = (
+    ("memfd_create", "flags&MFD_NOEXEC_SEAL", ALLOW, "a file in memory that can never be started"),
+    ("memfd_create", "", "ENOSYS", "Landlock asks nobody about a file that lives in memory alone, on no list"),
+)
+
 #: What stays allowed although it looks as if it should not, and why. `call: option, option` or calls.
 LEFT = {
     "accept4, recvmsg, read, shutdown, getpeername": "name no destination",
@@ -278,7 +285,7 @@ LEFT = {
     "prctl: PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER": "its own end and its own children; the supervisor waits for all",
     "prctl: PR_SET_SYSCALL_USER_DISPATCH": "what it lets through still passes the filter",
     "personality": "the numbers of calls stay the same",
-    "memfd_create, memfd_secret": "a program in memory is asked about; memory that cannot be read names no destination",
+    "memfd_create, memfd_secret": "starting a file in memory is decided on; memory that nobody reads holds no address",
     "close_range: CLOSE_RANGE_UNSHARE": "descriptors of a thread's own: what is acted on is what was decided on",
     "msgget, shmget, semget, mq_open": "this machine's own, as files are",
     "setpriority, sched_setaffinity, ioprio_set": "can slow the supervisor down, and so only the guest itself",
@@ -326,18 +333,21 @@ def _put_rows(code: Code, call: str, rows: list[Row], ends: dict[str, int]) -> i
     return otherwise
 
 
-def program(machine: str, *, notify: bool = True, signals: bool = False) -> list[Instruction]:
+def program(
+    machine: str, *, notify: bool = True, signals: bool = False, listed: bool = False
+) -> list[Instruction]:
     """The filter for a machine of `numbers.MACHINES`. Raises KeyError for another.
 
     notify: False allows what would be handed to the supervisor, for a guest that no supervisor listens to.
     signals: whether what sends signals is handed over or refused too, because Landlock keeps none of them in.
+    listed: whether Landlock lets only some files start, so that there may be none that it does not ask about.
     """
     known = numbers(machine)
     code = Code()
     ends = {decision: code.give(answer) for decision, answer in ANSWERS.items()}
     if not notify:
         ends[NOTIFY] = ends[ALLOW]
-    rows = by_call(SIGNAL_ROWS + ROWS if signals else ROWS)
+    rows = by_call((SIGNAL_ROWS if signals else ()) + (LIST_ROWS if listed else ()) + ROWS)
     ways = [(known[call], _put_rows(code, call, its, ends)) for call, its in rows.items() if call in known]
     start = code.choose(sorted(ways), ends[ALLOW])
     code.test(AT_LEAST, NEWEST + 1, ends["ENOSYS"], start)

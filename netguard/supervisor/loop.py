@@ -28,6 +28,7 @@ from netguard.supervisor.processes import look
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal
+    from collections.abc import Mapping
 
     from netguard.core.acts import Facts
     from netguard.core.commands import Command
@@ -81,11 +82,12 @@ class Loop:
         self.poll.register(self.listener, select.EPOLLIN)
         self.poll.register(self.desk.resolver.fd, select.EPOLLIN)
 
-    def behind(self, listener: Listener) -> None:
-        """From now on the guest's calls come out of this listener."""
+    def behind(self, listener: Listener, environ: Mapping[str, str]) -> Wall:
+        """From now on the guest's calls come out of this listener. environ: what it was started with."""
         from netguard.supervisor.wall import Wall  # not where there is none: it would only cost
 
-        self.wall = Wall(listener, self, self.address)
+        self.wall = Wall(listener, self, self.address, environ)
+        return self.wall
 
     def serve(self, pid: int, inbox: signals.Inbox, *, must_report: bool, after: After | None = None) -> guest.Change:
         """Runs until the guest has ended and, if there is an `after`, all that it has started; returns how it ended.
@@ -264,6 +266,8 @@ class Loop:
         match question.op:
             case "ask":
                 facts = self.world.look(question, process, now)
+                if self.wall and question.fields[0] == "exec":
+                    return self.wall.programs.ask(peer, process, question, facts, now)
                 commands = session.ask(peer, process, question, facts, now)
                 self._keep(peer, frame, facts, commands)
                 return commands

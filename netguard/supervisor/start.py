@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from netguard.seccomp.notify import Listener
+    from netguard.supervisor.listed import Listed
     from netguard.supervisor.target import Target
 
 
@@ -27,18 +28,27 @@ if TYPE_CHECKING:
 INSIDE = "inside another run, whose wall alone decides on native code and other programs"
 OUTSIDE = "run netguard outside of it"
 
+#: Why a list of programs is not held.
+NO_LANDLOCK = "Landlock, which would hold the list, is not there"
+
+
+#: Python takes modules and bytecode from there before a guard can stand.
+MOVED = ("PYTHONPATH", "PYTHONPYCACHEPREFIX")
+
 
 class Start:
     """A guest that is about to run.
 
     tier:   what this machine gives, None where no wall was wanted.
     launch: the child that stands ready; None where there is nothing but the witness.
+    listed: the only files that may start, or why there is no such list.
     """
 
-    def __init__(self, target: Target, environ: Mapping[str, str], mask: Iterable[int]) -> None:
+    def __init__(self, target: Target, environ: Mapping[str, str], mask: Iterable[int], listed: Listed | str) -> None:
         self.target = target
         self.environ = environ
         self.mask = mask
+        self.listed = listed
         self.tier: Tier | None = None
         self.launch: Launch | None = None
 
@@ -66,7 +76,14 @@ class Start:
                 self.tier = tiers.after(failed)
 
     def _launch(self, fence: landlock.Fence | None, *, notify: bool) -> Launch:
-        return Launch(guest.programs(self.target), self.environ, self.mask, fence, notify=notify)
+        files = None if isinstance(self.listed, str) else self.listed.found
+        return Launch(guest.programs(self.target), self.environ, self.mask, fence, notify=notify, files=files)
+
+    @property
+    def holds(self) -> Listed | None:
+        """The list that the kernel is held to, None without one."""
+        fenced = self.launch and self.tier and self.tier.fence and self.tier.fence.ptrace
+        return self.listed if fenced and not isinstance(self.listed, str) else None
 
     def said(self) -> dict[str, str]:
         """What the trail's first line says of the wall."""
@@ -77,6 +94,10 @@ class Start:
         found = {"wall": words[tier.letter], "tier": tier.letter}
         if tier.fence:
             found["landlock"] = f"ABI {tier.fence.abi}" + (f": {tier.fence.note}" if tier.fence.note else "")
+        if self.holds:
+            found["execute"] = f"on: only {len(self.holds.found)} files start"
+        else:
+            found["execute"] = f"off: {self.listed if isinstance(self.listed, str) else NO_LANDLOCK}"
         return found
 
     def go(self) -> int:
@@ -101,16 +122,18 @@ def ready(
     mask: Iterable[int],
     keep_fds: tuple[int, ...],
     wall: str,
+    listed: Listed | str = "",
     *,
     inside: bool = False,
 ) -> Start:
     """Returns the guest, ready to run behind the wall that is asked for: "auto", "require" or "off".
 
+    listed: the only files that may start, or why there is no such list.
     inside: whether there is a run with a wall around this one, so that what is missing here is missing for that.
     Raises StartError: when a wall is required and this machine gives none, and for a descriptor that is not there.
     """
     guest.shut_inherited(keep_fds, target.fds)
-    start = Start(target, environ, mask)
+    start = Start(target, environ, mask, listed)
     if wall != "off":
         start.stand()
     if inside and start.tier and start.tier.letter != "A":
@@ -120,3 +143,19 @@ def ready(
         start.give_up()
         raise StartError(f"--wall require: {refusal}")
     return start
+
+
+def environment(address: str, run: str, *, inside: bool) -> dict[str, str]:
+    """The guest's environment: its own, and what asks for the guard in every Python that inherits it.
+
+    What would run code of the guest's before the guard travels under another name; the shim puts it back.
+
+    inside: whether this process is itself under guard.
+    """
+    from netguard.paths import starter_dir
+
+    found = {name: value for name, value in os.environ.items() if name not in MOVED}
+    found.update({f"NETGUARD_{name}": os.environ[name] for name in MOVED if name in os.environ})
+    if inside:
+        found["NETGUARD_INSIDE"] = "1"  # or the guard around us would have its own supervisor asked
+    return {**found, "PYTHONPATH": starter_dir(), "NETGUARD_CHANNEL": address, "NETGUARD_RUN": run}

@@ -40,6 +40,8 @@ from netguard.supervisor.programs import STARTS, Programs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from netguard.seccomp.arguments import Wanted
     from netguard.seccomp.callers import Caller
     from netguard.seccomp.notify import Listener, Notification
@@ -74,10 +76,10 @@ OURS = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 class Wall:
     """The notified calls of one run.
 
-    loop: of the run.  address: the channel's, as its name is written.
+    loop: of the run.  address: the channel's, as its name is written.  environ: what the guest was started with.
     """
 
-    def __init__(self, listener: Listener, loop: Loop, address: str) -> None:
+    def __init__(self, listener: Listener, loop: Loop, address: str, environ: Mapping[str, str]) -> None:
         self.listener = listener
         self.loop = loop
         self.address = AF_UNIX.to_bytes(2, sys.byteorder) + b"\0" + address[1:].encode()
@@ -86,7 +88,7 @@ class Wall:
         loop.poll.register(listener.fd, select.EPOLLIN)
         self.acting = Acting(listener, loop)
         self.notes = Notes(loop.poll, self.acting.told)
-        self.programs = Programs(self)
+        self.programs = Programs(self, environ)
         self.taken: deque[Notification] = deque()
         self.calls = {NUMBERS[name]: name for name in (*NOTIFIED, *SIGNALS)}
         self.udp: dict[tuple[Process, Address | None, int | None], tuple[float, bool]] = {}
@@ -127,6 +129,7 @@ class Wall:
     def tick(self) -> None:
         """Once a second: what was said that belongs to no call to come."""
         self.notes.hear()
+        self.programs.announced.sweep(time.monotonic())
 
     def take(self, *, told: bool = False) -> None:
         """Takes off the kernel every call that waits there. Where one thread alone has ever called, that is one."""
@@ -151,7 +154,7 @@ class Wall:
                 self.listener.answer(call.id, error=value, flags=flags)
                 return
             if name in STARTS:
-                self.programs.handle(call)
+                self.programs.handle(call, name)
                 return
             caller = self.callers.find(call.tid)
             try:

@@ -110,9 +110,9 @@ def walled(
     options: Sequence[str] = (),
     **given: Any,
 ) -> Result:
-    """Runs it behind the wall. rules: those of a policy that denies all else."""
+    """Runs it behind the wall. rules: those of a policy that denies all else but to start programs."""
     words = ["--", *program(folder, code, **given)]
-    text = "version: 1\ndefault: deny\n" + (f"rules:\n{textwrap.indent(rules, '  ')}" if rules else "")
+    text = "version: 1\ndefault: deny\nrules:\n" + textwrap.indent(rules + "- {allow: exec}\n", "  ")
     return run_guarded(
         words, rules=text, options=["--quiet", *options], wall="require", within=within, before=USERS[user],
         cwd=folder, timeout=timeout,
