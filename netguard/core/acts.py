@@ -149,8 +149,11 @@ def _exec(question: Question, facts: Facts) -> Request:
     carried = question.fields[5].split()
     if any([name not in CARRIERS for name in carried]):
         raise Malformed("a variable that nobody knows")
+    program = question.fields[6]
+    if "/../" in program:  # it lies where it leads to: `/usr/bin/*` does not mean `/usr/bin/../../tmp/x`
+        program = facts.resolved or program
     return Request(
-        "exec", program=question.fields[6], resolved=facts.resolved, argv=question.argv,
+        "exec", program=program, resolved=facts.resolved, argv=question.argv,
         python=facts.options is not None, uncovered=", ".join(uncovered(question, facts)),
     )  # fmt: skip
 

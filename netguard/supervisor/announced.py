@@ -7,6 +7,8 @@ against its guard, by the process that asked or by one that it has just forked, 
 
 from __future__ import annotations
 
+from netguard.record.line import leaf
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -14,12 +16,13 @@ if TYPE_CHECKING:
     from netguard.supervisor.peer import Peer
 
     Start = tuple[str, tuple[str, ...]]
+    Key = tuple[int, str, str]
 
 #: Seconds that a grant waits for its start: what `preexec_fn` does comes between.
 PATIENCE = 10.0
 
-#: Starts that are on their way at once, far more than a run has.
-MAX_KNOWN = 4_096
+#: Different starts that are on their way at once, and the same ones of one process: far more than a run has.
+MAX_KNOWN, MAX_SAME = 1_024, 64
 
 #: What the C library's `system` puts into the shell's arguments, and Python does not know of.
 SHELL, ENDED = ("sh", "-c"), "--"
@@ -38,37 +41,39 @@ class Granted:
 
 
 class Announced:
-    """(process, program and arguments) -> the starts that were granted to it."""
+    """(process, program, its arguments' digest) -> the starts that were granted. A guest may ask for long ones."""
 
     __slots__ = ("known",)
 
     def __init__(self) -> None:
-        self.known: dict[tuple[int, Start], list[Granted]] = {}
+        self.known: dict[Key, list[Granted]] = {}
 
     def grant(self, pid: int, start: Start, granted: Granted) -> None:
         """A process may start this, once."""
         if len(self.known) >= MAX_KNOWN:
             self.known.clear()
-        self.known.setdefault((pid, start), []).append(granted)
+        starts = self.known.setdefault((pid, *digest(start)), [])
+        starts.append(granted)
+        del starts[:-MAX_SAME]
 
     def take(self, pids: Iterable[int], start: Start, uncovered: frozenset[str], now: float) -> Granted | None:
         """What one of these processes was granted for this start, which is used up with it; None for nothing."""
         if not self.known:
             return None
-        for pid in pids:
-            for same in (start, without_end(start)):
-                for one in self.known.get((pid, same), ()):
-                    if one.until > now and uncovered <= one.uncovered:
-                        self.drop(pid, same, one)
-                        return one
+        same = {digest(start), digest(without_end(start))}
+        for key in [(pid, *one) for pid in pids for one in same]:
+            for granted in self.known.get(key, ()):
+                if granted.until > now and uncovered <= granted.uncovered:
+                    self.drop(key, granted)
+                    return granted
         return None
 
-    def drop(self, pid: int, start: Start, granted: Granted) -> None:
+    def drop(self, key: Key, granted: Granted) -> None:
         """This one is used up."""
-        starts = self.known[pid, start]
+        starts = self.known[key]
         starts.remove(granted)
         if not starts:
-            del self.known[pid, start]
+            del self.known[key]
 
     def sweep(self, now: float) -> None:
         """Forgets those that never came."""
@@ -108,6 +113,12 @@ class Asking:
     def cut_off(self) -> None:
         """Hangs up."""
         self.peer.cut_off()
+
+
+def digest(start: Start) -> tuple[str, str]:
+    """The program, and what stands for its arguments: none of them has a NUL in it."""
+    real, argv = start
+    return real, leaf("\0".join(argv).encode("utf-8", "surrogateescape"))
 
 
 def without_end(start: Start) -> Start:

@@ -30,8 +30,8 @@ WATCHED = frozenset((*NAMES, *LEADING, CACHE))
 
 NONE: Pairs = frozenset()
 
-#: Processes that were started with something of their own, and levels that are looked at above one.
-MAX_KNOWN, MAX_ABOVE = 4_096, 8
+#: Processes that were started with something of their own, bytes that are kept of one, levels looked at above one.
+MAX_KNOWN, MAX_BYTES, MAX_ABOVE = 4_096, 4_096, 8
 
 
 class Surroundings:
@@ -86,11 +86,11 @@ class Surroundings:
 
     def starts(self, pid: int, carried: Pairs) -> None:
         """A process starts with this."""
-        if not carried:
-            self.brought.pop(pid, None)
+        if not carried or sum([len(value) for _, value in carried]) > MAX_BYTES:
+            self.brought.pop(pid, None)  # what is too long to keep is told as new once more
             return
         if len(self.brought) >= MAX_KNOWN:
-            self.brought.clear()  # what they start is told as new once more
+            self.brought.clear()  # likewise
         self.brought[pid] = origin(pid)[1], carried
 
 
