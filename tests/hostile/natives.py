@@ -110,9 +110,10 @@ def walled(
     options: Sequence[str] = (),
     **given: Any,
 ) -> Result:
-    """Runs it behind the wall. rules: those of a policy that denies all else but to start programs."""
+    """Runs it behind the wall. rules: those of a policy that denies all else but the program itself."""
     words = ["--", *program(folder, code, **given)]
-    text = "version: 1\ndefault: deny\nrules:\n" + textwrap.indent(rules + "- {allow: exec}\n", "  ")
+    itself = f"- {{allow: exec, program: {sys.executable}, unguarded: true}}\n"
+    text = "version: 1\ndefault: deny\nrules:\n" + textwrap.indent(itself + rules, "  ")
     return run_guarded(
         words, rules=text, options=["--quiet", *options], wall="require", within=within, before=USERS[user],
         cwd=folder, timeout=timeout,
