@@ -248,8 +248,9 @@ def watched(args: Namespace, loop: Loop, start: Start, after: After) -> Change:
     pid = start.go()
     try:
         if start.listener:
-            wall = loop.behind(start.listener, start.environ)
-            wall.programs.first = pid, target.second(start.target, start.environ)
+            programs = loop.behind(start.listener, start.environ).programs
+            programs.first, programs.python = pid, start.target.is_python
+            programs.second = target.second(start.target, start.environ)
         inbox = signals.Inbox()
         # What the guest holds now is its own: a reader must not wait for our copies of it.
         guest.let_go({0, 1, *start.target.fds, *args.keep_fd}.difference(own_fds(args)))

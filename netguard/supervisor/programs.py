@@ -26,7 +26,7 @@ from netguard.seccomp import executions
 from netguard.seccomp.notify import CONTINUE
 from netguard.supervisor.announced import PATIENCE, Announced, Asking, Granted
 from netguard.supervisor.processes import origin, parents
-from netguard.supervisor.surroundings import WITHOUT, Surroundings, pairs_of
+from netguard.supervisor.surroundings import WITHOUT, Surroundings
 from netguard.supervisor.unsuited import told
 
 TYPE_CHECKING = False
@@ -97,7 +97,9 @@ class Programs:
         self.surroundings = Surroundings(environ)
         self.announced = Announced()
         self.asks_args = any([rule.args for rule in self.loop.session.policy.rules])
-        self.first = 0, ""  # the run's first process, and the program that its script leads to by way of another one
+        self.first = 0  # the run's first process
+        self.second = ""  # what its script leads to by way of another program
+        self.python = False  # whether it is to be a Python, which then reports
         self.said: set[str] = set()
 
     # What a witness asks
@@ -135,9 +137,6 @@ class Programs:
         if not self.wall.listener.is_waiting(starting.id):
             return  # or its thread is gone, and what was read may be another's
         pid, now = starting.caller.pid, time.monotonic()
-        if self.is_own(pid, found):
-            self.go(starting)
-            return
         argv = tuple([os.fsdecode(word) for word in found.argv])
         if not found.whole and self.asks_args:
             self.refuse(starting, f"more than {executions.MAX_WORDS:,} arguments or {executions.MAX_BYTES:,} bytes")
@@ -148,6 +147,9 @@ class Programs:
         facts = self.facts_of(found, argv, leads)
         starting.key = found.real, argv
         starting.uncovered = frozenset(uncovered(question, facts))
+        if self.is_own(pid, found, facts, leads and not starting.uncovered):
+            self.go(starting)
+            return
         known = self.announced.take(self.askers(pid), starting.key, starting.uncovered, now)
         if known is not None:
             starting.seq = known.seq
@@ -161,8 +163,6 @@ class Programs:
         if desk.owed and not desk.paid([Reply(starting, "", DENY)]):
             return
         process = self.wall.process_of(starting.caller)
-        if self.loop.world.listed:
-            facts.barred = self.loop.world.listed.bars_file(found.fd, found.identity)
         commands = self.loop.session.ask(starting, process, question, self.loop.world.told(question, facts), now)
         complete(commands, process, found.folder)
         desk.do(commands)
@@ -178,16 +178,21 @@ class Programs:
             options = Uncovered([WITHOUT])
         elif options is not None and not (found.whole and found.whole_environ):
             options = Uncovered([TOO_MANY])
-        return Facts(resolved=found.real, options=options)
+        facts = Facts(resolved=found.real, options=options)
+        if self.loop.world.listed:
+            facts.barred = self.loop.world.listed.bars_file(found.fd, found.identity)
+        return facts
 
-    def is_own(self, pid: int, found: Execution) -> bool:
-        """Whether this is the run's own program: one whose first line names `env`, or a shell, starts it in a second
-        step, which was asked for on the command line. It is the first start of the first process, or none."""
-        first, program = self.first
-        if pid != first:
+    def is_own(self, pid: int, found: Execution, facts: Facts, guarded: bool) -> bool:
+        """Whether this is the run's own program, which was asked for on the command line and is no act of the guest's:
+        what a script leads to whose first line names `env`, at once; or the Python that a script of that name ends in
+        (a wrapper), until it reports."""
+        if pid != self.first:
             return False
-        self.first = 0, ""
-        return found.real == program and found.whole and self.surroundings.leads(pairs_of(found.environ))
+        second, self.second = self.second, ""
+        if not guarded or facts.barred:
+            return False
+        return found.real == second or (self.python and facts.options is not None and not self.loop.reported)
 
     def askers(self, pid: int) -> Iterator[int]:
         """A process, and those above it."""

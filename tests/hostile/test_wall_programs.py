@@ -113,7 +113,8 @@ def test_list_is_of_the_files_that_were_there(folder: Path) -> None:
     say(after=start(f"{place}/a"), moved=try_(lambda: os.rename(f"{place}/a", f"{place}/c")))
     os.link(f"{place}/script", f"{place}/d/other")
     say(script=start(f"{place}/script"), other=start(f"{place}/d/other"))
-    say(evil=os.path.exists(made), memory=try_(lambda: os.memfd_create("x")), sealed=try_(lambda: os.memfd_create("x", 8)) != "ENOSYS")
+    say(evil=os.path.exists(made), memory=try_(lambda: os.memfd_create("x")))
+    say(sealed=try_(lambda: os.memfd_create("x", 8)) != "ENOSYS")
     """
     (folder / "d").mkdir()
     (folder / "script").write_text("#!/bin/sh\n:\n")
@@ -166,7 +167,7 @@ def test_pointers_and_lengths_are_the_kernels_affair_or_a_denial(folder: Path) -
     assert bare["good"] == 0
     free = said(held(folder, POINTERS, "", **given))
     assert free == bare
-    rules = "  - {deny: exec, args: '*secret*'}\n  - {log: exec, program: '/usr/bin/*'}\n  - {log: exec, program: true}\n"
+    rules = "  - {deny: exec, args: '*secret*'}\n  - {log: exec, program: ['/usr/bin/*', 'true']}\n"
     done = held(folder, POINTERS, rules, "deny", **given)
     assert {name: value for name, value in said(done).items() if value not in (0, bare[name])} == {
         "many": 13,  # more than is read, where a rule asks what it says

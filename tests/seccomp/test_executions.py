@@ -189,7 +189,8 @@ def edge(data: bytes) -> int:
     libc.mmap.restype = ctypes.c_void_p
     libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long]
     libc.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
-    start = int(libc.mmap(None, 2 * page, mmap.PROT_READ | mmap.PROT_WRITE, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, -1, 0))
+    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
+    start = int(libc.mmap(None, 2 * page, mmap.PROT_READ | mmap.PROT_WRITE, flags, -1, 0))
     libc.munmap(start + page, page)
     ctypes.memmove(start + page - len(data), data, len(data))
     return start + page - len(data)

@@ -61,7 +61,7 @@ def test_no_more_is_kept_than_a_run_needs(monkeypatch: pytest.MonkeyPatch) -> No
     found = Announced()
     for number in range(20):
         found.grant(10, START, Granted(5.0, NONE, number))
-    assert [one.seq for one in found.known[10, *announced.digest(START)]] == [17, 18, 19]
+    assert [one.seq for one in found.known[(10, *announced.digest(START))]] == [17, 18, 19]
     for number in range(20):
         found.grant(number, START, Granted(5.0, NONE, 1))
     assert len(found.known) <= 4

@@ -24,7 +24,9 @@ def target(program: str = sys.executable) -> Target:
     return Target(program, (program,), False, "x")
 
 
-def look(tmp_path: Path, rules: str, *, program: str = sys.executable, search: str = "/bin", dry: bool = False) -> object:
+def look(
+    tmp_path: Path, rules: str, *, program: str = sys.executable, search: str = "/bin", dry: bool = False
+) -> object:
     return listing(policy(tmp_path, rules), target(program), {"PATH": search}, dry_run=dry)
 
 

@@ -102,7 +102,8 @@ def test_start_that_python_asked_for_is_one_decision_and_one_line(any_python: st
     assert len(lines) == 7
     assert all(line["code"]["line"] for line in lines)
     ends = {line["of"]: line for line in done.lines("result")}
-    assert [(ends[line["seq"]]["event"][:6], ends[line["seq"]]["layers"]) for line in lines] == [("execve", ["kernel"])] * 7
+    found = [ends[line["seq"]] for line in lines]
+    assert [(end["event"][:6], end["layers"]) for end in found] == [("execve", ["kernel"])] * 7
     became = ends[lines[-1]["seq"]]["proc"]["pid"]
     assert became == lines[-1]["proc"]["pid"]
     assert ends[lines[0]["seq"]]["proc"]["pid"] != lines[0]["proc"]["pid"]
@@ -227,7 +228,8 @@ def test_rule_that_names_a_program_means_it_under_the_guard(words: str, reason: 
     """As where Python starts it."""
     python = os.path.realpath(sys.executable)
     for unguarded in ("false", "true"):
-        rules = f"version: 1\ndefault: deny\nrules:\n  - {{log: exec, program: [env, 'true', {python}], unguarded: {unguarded}}}\n"
+        rule = f"{{log: exec, program: [env, 'true', {python}], unguarded: {unguarded}}}"
+        rules = f"version: 1\ndefault: deny\nrules:\n  - {rule}\n"
         done = shell(f"{words.format(python=python)}; :", rules)
         line = done.lines("exec")[-1]
         granted = not reason or unguarded == "true"
@@ -241,7 +243,8 @@ def test_rule_that_names_a_program_means_it_under_the_guard(words: str, reason: 
 
 
 def test_what_a_start_was_granted_with_is_not_new_below_it() -> None:
-    rules = "version: 1\ndefault: deny\nrules:\n  - {log: exec, program: [sh, env], unguarded: true}\n  - {log: exec, program: 'true'}\n"
+    rules = "version: 1\ndefault: deny\nrules:\n  - {log: exec, program: [sh, env], unguarded: true}\n"
+    rules += "  - {log: exec, program: 'true'}\n"
     done = shell("LD_LIBRARY_PATH=/mine sh -c 'true; env true a; :'; LD_LIBRARY_PATH=/mine /bin/true b; :", rules)
     told = [(line["exec"]["argv"], line["verdict"], line["exec"]["shim"]) for line in done.lines("exec")]
     assert (["true", "a"], "log", "off: not Python") in told
@@ -265,12 +268,29 @@ def test_script_by_way_of_env_may_start_as_the_runs_own(tmp_path: Path) -> None:
     assert again.stdout == ""
 
 
+def test_wrapper_ends_in_the_runs_own_python_and_in_nothing_else(tmp_path: Path) -> None:
+    """`python` on PATH is a script of a shell's with many; once the Python has reported, a start is a start."""
+    wrapper = tmp_path / "python"
+    wrapper.write_text(f'#!/bin/sh\nenv true\nexec "{sys.executable}" "$@"\n')
+    wrapper.chmod(0o755)
+    code = "import os\nprint('ran', flush=True)\nos.execv(os.environ['AGAIN'], ['x', '-c', 'print(2)'])"
+    rules = "version: 1\ndefault: deny\n"
+    env = {"AGAIN": sys.executable}
+    done = run_guarded(["--", str(wrapper), "-c", code], rules=rules, wall="require", options=["--quiet"], env=env)
+    assert done.stdout == "ran\n", done.stderr
+    assert [line["exec"]["argv"][0] for line in done.lines("exec")] == ["env", "env", "x"][-len(done.lines("exec")) :]
+    assert {line["verdict"] for line in done.lines("exec")} == {"deny"}
+    blind = run_guarded(["--", str(wrapper), "-m", "x"], rules=rules, wall="require", env={"PATH": "/bin"})
+    assert blind.lines("coverage", event="process")
+
+
 # What goes wrong
 
 
 @pytest.mark.parametrize(("fault", "outcome"), [("", "0"), (LIMIT, "13")], ids=["control", "full"])
 def test_nothing_starts_that_cannot_be_put_on_record(tmp_path: Path, fault: str, outcome: str) -> None:
-    fill = "import socket\nfor _ in range(40):\n    try: socket.socket().connect(('127.0.0.1', 9))\n    except OSError: pass\n"
+    fill = "import contextlib, socket\nfor _ in range(40):\n    with contextlib.suppress(OSError):\n"
+    fill += "        socket.socket().connect(('127.0.0.1', 9))\n"
     code = SPAWN + "spawn('/bin/true')\n" + fill + "print(spawn('/bin/true'))"
     with running(tmp_path, ["-c", code], fault=fault, wall="require") as running_:
         out, err = running_.process.communicate(timeout=60)
