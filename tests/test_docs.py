@@ -124,7 +124,7 @@ def test_every_rule_that_no_rule_file_made_has_a_section() -> None:
     places = (
         r'denied\([^()]*?, "([a-z-]+)", ',
         r'Decision\((?:DENY|LOG|ALLOW), "([a-z-]+)"',
-        r'(?:HOSTILE|FOREIGN|FENCE)_RULE = "([a-z-]+)"',
+        r'(?:HOSTILE|FOREIGN|UNHELD|FENCE)_RULE = "([a-z-]+)"',
         r'command\.number, DENY, \("([a-z-]+)"',
     )
     found = {name for text in SOURCES.values() for place in places for name in re.findall(place, text)}

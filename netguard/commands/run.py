@@ -40,7 +40,6 @@ VALUED = frozenset(
 #: From so many lines on the fast encoder is worth the 20 ms of loading it; a short run never does.
 MANY_LINES = 64
 
-
 #: Why each layer that a run could have is not there, for the trail's first line and for the reader.
 NO_HTTP = "off: this version does not read requests"
 
@@ -182,13 +181,17 @@ def guarded(args: Namespace) -> tuple[Change, int]:
 
 def stand(args: Namespace, wanted: Target, loop: Loop, mask: Iterable[int]) -> Start:
     """The guest, ready to run. Raises StartError."""
+    from netguard.policy.static import OPEN, static
     from netguard.supervisor.listed import listing
     from netguard.supervisor.start import environment, ready
 
     environ = environment(loop.address, loop.run, inside=is_nested())
     files = listing(loop.session.policy, wanted, environ, dry_run=args.dry_run)
-    start = ready(wanted, environ, mask, tuple(args.keep_fd), args.wall, files, inside=loop.broker > 0)
-    loop.world.listed = start.holds
+    start = ready(
+        wanted, environ, mask, tuple(args.keep_fd), args.wall, files, inside=loop.broker > 0,
+        static=OPEN if args.dry_run else static(loop.session.policy),
+    )  # fmt: skip
+    loop.world.listed = start.fenced
     return start
 
 
@@ -229,6 +232,8 @@ def advise(args: Namespace, wanted: Target, screen: Screen, start: Start) -> Non
     """Says before the start what a user may not expect of this call."""
     if not wanted.is_python and start.listener is None:
         screen.tell(f"netguard: {wanted.script} is not Python: only the Python that it starts is seen, nothing else")
+    if start.launch and wanted.brings_rights():
+        screen.tell(f"netguard: {wanted.script}: no program gets rights from its file (setuid) in a run, only yours")
     if not args.rules and "--rules" in args.guest[1:]:
         # A run that its user takes for held, and that nothing holds.
         screen.tell("netguard: no rules: --rules stands behind what is run and was given to that; it belongs before it")
@@ -248,9 +253,8 @@ def watched(args: Namespace, loop: Loop, start: Start, after: After) -> Change:
     pid = start.go()
     try:
         if start.listener:
-            programs = loop.behind(start.listener, start.environ).programs
-            programs.first, programs.python = pid, start.target.is_python
-            programs.second = target.second(start.target, start.environ)
+            programs = loop.behind(start.listener, start.environ, hold=start.holds).programs
+            programs.begin(pid, target.second(start.target, start.environ), python=start.target.is_python)
         inbox = signals.Inbox()
         # What the guest holds now is its own: a reader must not wait for our copies of it.
         guest.let_go({0, 1, *start.target.fds, *args.keep_fd}.difference(own_fds(args)))

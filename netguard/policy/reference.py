@@ -56,8 +56,14 @@ An announcement proves nothing: code that sets out to can announce what it likes
 - `deny` with `native: true` stops what was not announced. What it lets pass was announced, and that is all: no proof
   that it was Python code, nor that it came from where it says;
 - `deny` with `native: false` stops honest code alone;
-- a grant with `native`, true or false, rests on the guest's own word: `netguard check` marks it, `--strict` refuses it.
-  Let the destination decide, and use `native` to deny or to log.
+- a grant with `native`, true, false or by library, rests on the guest's own word: `netguard check` marks it, `--strict`
+  refuses it. Let the destination decide, and use `native` to deny or to log.
+
+`native: {library: "*grpc*"}` asks which library made the call. It is the mapped file that the calling address lies in;
+behind the C library, the first such file that the thread's stack leads back to; and where neither can be had, the
+program. A call by `ctypes` or `cffi` is libffi's, `*libffi*`. On the trail it is
+[`code.library`](trail.md#objects). Stack and memory are the guest's own, so this tells honest libraries apart: a `deny`
+holds those, and a grant rests on the guest's word, however it is written.
 
 Without a wall (`--wall off`, injection, another system) nothing is native: `true` never holds, and `false` always does.
 `native` among the kinds is another thing: native code that is loaded.
@@ -72,7 +78,7 @@ DESTINATIONS = """\
 | `*.example.org` | every name below it, at any depth, but not `example.org` itself |
 | `192.0.2.7`, `2001:db8::7` | this address, however it is spelled: decimal, octal, hex, short, IPv4 inside IPv6 |
 | `10.0.0.0/8`, `2001:db8::/32` | every address of the network |
-| `unix:/run/app.sock`, `unix:@name` | a unix socket, by path or abstract; a `*` may stand at the end |
+| `unix:/run/app.sock`, `unix:@name` | a unix socket, by path or abstract (`\\0` is a NUL); a `*` may stand at the end |
 | `@NAME` | every destination of the list |
 
 Behind all of them but `unix:` may stand ports: `:443`, `:443,8443`, `:8000-8100`. An IPv6 address with ports stands in
@@ -106,7 +112,7 @@ Every file's tests run at `netguard check` and before every run, against that fi
 `exec LD_PRELOAD=/tmp/x.so git push`; what they and a Python's own options (`exec python3 -I x.py`) come to is in
 `unguarded` above. What is known of who asks may stand in brackets before it:
 `[user=ci process=/usr/bin/python3 tags.job=7 from.package=requests own native]`; `own` says that the destination is a
-socket which the run itself listens on, `native` that no witness announced it.
+socket which the run itself listens on, `native` that no witness announced it, `library=PATH` which library made it.
 """
 
 

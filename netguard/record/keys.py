@@ -24,8 +24,8 @@ KEYS = (
     "kind", "of", "event", "layers", "verdict", "would", "rule", "why",
     "dst", "dns", "http", "exec", "native", "file", "audit",
     "proc", "code", "tags", "claims", "findings",
-    "netguard", "python", "platform", "mode", "wall", "tier", "landlock", "execute", "hooks", "http_view", "trail",
-    "policy", "default", "told", "command",
+    "netguard", "python", "platform", "mode", "wall", "tier", "held", "not_held", "static", "landlock", "execute",
+    "hooks", "http_view", "trail", "policy", "default", "told", "command",
     "errno", "status", "ms", "ttfb_ms", "bytes_out", "bytes_in", "exit", "signal", "reason",
     "torn", "size", "root", "epoch", "lines", "decisions", "counts", "limits", "cut",
 )  # fmt: skip
@@ -40,7 +40,7 @@ OBJECTS: dict[str, tuple[str, ...]] = {
     "file": ("path", "mode"),
     "audit": ("args",),
     "proc": ("pid", "tid", "ppid", "uid", "user", "exe", "argv", "cwd"),
-    "code": ("file", "line", "func", "module", "package", "via"),
+    "code": ("file", "line", "func", "module", "package", "via", "library"),
     "findings": ("id", "severity", "why", "attack"),
     "limits": ("rule", "limit", "key", "fill"),
 }
@@ -61,8 +61,8 @@ KINDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "audit": (ACT, ("audit", *AROUND)),
     "coverage": (  # `event` is "run" on a chain's first line, "process" where a guarded interpreter reports
         ("event", "hooks"),
-        ("netguard", "why", "tags", "python", "platform", "mode", "wall", "tier", "landlock", "execute", "http_view",
-         "trail", "policy", "default", "told", "command", "proc"),
+        ("netguard", "why", "tags", "python", "platform", "mode", "wall", "tier", "held", "not_held", "static",
+         "landlock", "execute", "http_view", "trail", "policy", "default", "told", "command", "proc"),
     ),
     "result": (
         ("of",),

@@ -99,20 +99,27 @@ class Listener:
         flags = os.O_CLOEXEC if close_on_exec else 0
         self._tell(ADD_FD, _ADD_FD.pack(id, SET_FD, fd, at, flags))
 
-    def give_fd(self, id: int, fd: int) -> None:
-        """Ends a call with a copy of our `fd`, as if the call had made it; close-on-exec. Raises OSError."""
-        self._tell(ADD_FD, _ADD_FD.pack(id, SEND_FD, fd, 0, os.O_CLOEXEC))
+    def give_fd(self, id: int, fd: int, *, close_on_exec: bool = True, last: bool = True) -> int:
+        """Gives the caller a copy of our `fd`, as if it had made it; returns its number. Raises OSError.
+
+        last: whether that ends the call too, with the number for its value.
+        """
+        flags = os.O_CLOEXEC if close_on_exec else 0
+        return self._tell(ADD_FD, _ADD_FD.pack(id, SEND_FD if last else 0, fd, 0, flags))
 
     def hung_up(self) -> bool:
         """Whether no process is left that the filter holds."""
         found = self._poll.poll(0)
         return bool(found and found[0][1] & select.POLLHUP and not found[0][1] & select.POLLIN)
 
-    def _tell(self, request: int, what: bytes) -> None:
-        """One ioctl. A signal of ours (see `alarm`) must not end it: the call would wait for its answer for ever."""
+    def _tell(self, request: int, what: bytes) -> int:
+        """One ioctl; returns its value.
+
+        A signal of ours (see `alarm`) must not end it: the call would wait for its answer for ever.
+        """
+        room = bytearray(what)  # from what cannot change, `ioctl` would return that
         while True:
             try:
-                fcntl.ioctl(self.fd, request, what)
+                return int(fcntl.ioctl(self.fd, request, room))
             except InterruptedError:
                 continue
-            return

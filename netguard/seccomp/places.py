@@ -31,13 +31,15 @@ def pin(caller: Caller, path: bytes) -> tuple[int, str]:
 def new(caller: Caller, path: bytes) -> tuple[int, str, bytes]:
     """(the folder to bind from, the real path there will be, the path to bind), for a path that is yet to be made.
 
-    Raises OSError, as following the path does.
+    Raises OSError, as following the path does. A path with folders in it is followed once more when it is bound, for
+    the socket shows it as it is written, and the guest can have changed where it leads by then. That gives it nothing:
+    it can put a link to a socket of its own wherever it could bind one.
     """
     above, slash, name = path.rpartition(b"/")
     folder = _open(caller, above or slash or b".", os.O_PATH | os.O_DIRECTORY)
     try:
         place = os.path.join(real(folder), os.fsdecode(name))
-        if is_own(path):
+        if is_own(path) or not slash:
             return os.dup(folder), place, name
         return current(caller), place, path
     finally:

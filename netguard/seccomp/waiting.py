@@ -47,11 +47,15 @@ class Done:
         self.value = value
         self.error = error
 
+    def tell(self, listener: Listener, id: int) -> bool:
+        """Tells it to who waits for it; False where nobody does any more."""
+        return listener.answer(id, self.value, self.error)
+
 
 class Waiting:
     """One call that waits.
 
-    fd:       what to poll for writing; -1 where nothing tells, and it is tried again.
+    fd:       what to poll; -1 where nothing tells, and it is tried again.
     deadline: when the guest's own time-out ends it (monotonic), None for never.
     due:      when it is next tried, where nothing tells.
     """
@@ -60,6 +64,9 @@ class Waiting:
 
     #: Whether a signal ends it, as the kernel would have it.
     interruptible = True
+
+    #: Whether it waits for what comes, which is then gone if its caller is: else it waits for room.
+    receives = False
 
     def __init__(self, wanted: Wanted, caller: Caller, fd: int) -> None:
         self.wanted = wanted
@@ -93,11 +100,11 @@ class Waiting:
         return Done(0, error) if error else None
 
 
-def deadline(sock: int) -> float | None:
-    """When SO_SNDTIMEO ends a call that begins now; None for never."""
+def deadline(sock: int, option: int = _socket.SO_SNDTIMEO) -> float | None:
+    """When the socket's time-out ends a call that begins now; None for never."""
     held = _socket.socket(fileno=sock)
     try:
-        value = held.getsockopt(_socket.SOL_SOCKET, _socket.SO_SNDTIMEO, 16)
+        value = held.getsockopt(_socket.SOL_SOCKET, option, 16)
     finally:
         held.detach()
     seconds, micros = int.from_bytes(value[:8], "little"), int.from_bytes(value[8:], "little")
@@ -147,15 +154,20 @@ class Queue:
             return Done(0, errno.ENOBUFS)
         self._held += held
         if waiting.fd >= 0:
-            self._epoll.register(waiting.fd, select.EPOLLOUT)
+            self._epoll.register(waiting.fd, select.EPOLLIN if waiting.receives else select.EPOLLOUT)
             self._by_fd[waiting.fd] = id
         self._calls[id] = waiting
         return None
 
     def ready(self, fd: int) -> list[tuple[int, Waiting, Done | None]]:
-        """The descriptor can be written to: returns the calls that have ended."""
+        """The descriptor is ready: returns the calls that have ended."""
         id = self._by_fd.get(fd)
-        return [] if id is None else self._step(id, self._calls[id].resume())
+        if id is None:
+            return []
+        waiting = self._calls[id]
+        if waiting.receives and not self._listener.is_waiting(id):
+            return [self._end(id, None)]
+        return self._step(id, waiting.resume())
 
     def pause(self, now: float) -> float | None:
         """Seconds until the next sweep; None while nothing waits."""

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from netguard.seccomp.notify import Listener
     from netguard.supervisor.after import After
     from netguard.supervisor.grants import Grant
+    from netguard.supervisor.naming import Names
     from netguard.supervisor.outlet import Outlet
     from netguard.supervisor.wall import Wall
 else:
@@ -69,6 +70,7 @@ class Loop:
         self.reported = False
         self.guarded: set[str] = set()
         self.wall: Wall | None = None
+        self.resolving: Names | None = None
         self.end: guest.Change | None = None
         self.next_tick = time.monotonic() + 1.0
         # One room for every frame: made anew each time, it would cost more than all else of a question.
@@ -82,12 +84,24 @@ class Loop:
         self.poll.register(self.listener, select.EPOLLIN)
         self.poll.register(self.desk.resolver.fd, select.EPOLLIN)
 
-    def behind(self, listener: Listener, environ: Mapping[str, str]) -> Wall:
-        """From now on the guest's calls come out of this listener. environ: what it was started with."""
+    def behind(self, listener: Listener, environ: Mapping[str, str], *, hold: bool) -> Wall:
+        """From now on the guest's calls come out of this listener.
+
+        environ: what it was started with.  hold: whether its sockets are made for it.
+        """
         from netguard.supervisor.wall import Wall  # not where there is none: it would only cost
 
-        self.wall = Wall(listener, self, self.address, environ)
+        self.wall = Wall(listener, self, self.address, environ, hold=hold)
         return self.wall
+
+    @property
+    def names(self) -> Names:
+        """What programs ask name servers; made when the first one does, which many runs never see."""
+        if self.resolving is None:
+            from netguard.supervisor.naming import Names
+
+            self.resolving = Names(self)
+        return self.resolving
 
     def serve(self, pid: int, inbox: signals.Inbox, *, must_report: bool, after: After | None = None) -> guest.Change:
         """Runs until the guest has ended and, if there is an `after`, all that it has started; returns how it ended.
@@ -110,6 +124,8 @@ class Loop:
             self.next_tick = time.monotonic() + 1.0  # the seconds of `after` begin now
             after.wait(lambda: self._turn(inbox), inbox)
         self._drain()
+        if self.resolving:
+            self.resolving.close()
         if self.wall:
             self.wall.tick()
             self.wall.close()
@@ -134,8 +150,10 @@ class Loop:
         now = time.monotonic()
         if now >= until:
             self.desk.due(now)
+            if self.resolving:
+                self.resolving.due(now)
             if self.wall:
-                self.wall.acting.sweep(now)
+                self.wall.sweep(now)
             if now >= self.next_tick:
                 if self.wall:
                     self.wall.tick()
@@ -146,17 +164,17 @@ class Loop:
     def _until(self, now: float) -> float:
         """When something is to be done by itself."""
         until = self.desk.until(self.next_tick)
-        if self.wall and self.wall.taken:
-            until = now
-        elif self.wall and self.wall.acting.queue:
-            until = min(until, now + (self.wall.acting.queue.pause(now) or 0.0))
-        return until
+        if self.resolving:
+            until = min(until, self.resolving.until() or until)
+        return min(until, self.wall.until(now)) if self.wall else until
 
     def _ready(self, fd: int, events: int) -> None:
         if fd == self.listener.fileno():
             self._accept()
         elif fd == self.desk.resolver.fd:
             self.desk.take_answers()
+        elif self.resolving and fd in self.resolving:
+            self.resolving.ready(fd, events)
         elif self.wall:
             self.wall.ready(fd, events)
 
@@ -272,7 +290,7 @@ class Loop:
                 self._keep(peer, frame, facts, commands)
                 return commands
             case "lookup":
-                return session.lookup(peer, process, question, now)
+                return session.lookups.lookup(peer, process, question, now)
             case "hello":
                 return self._greet(peer, question)
             case "hostile":

@@ -17,6 +17,11 @@ MAX_CMDLINE = 16_384
 #: Levels above a process that a line names.
 MAX_PARENTS = 4
 
+#: Accounts whose names are kept; most runs have one.
+MAX_USERS = 256
+
+_names: dict[int, str] = {}
+
 
 def look(pid: int, tid: int, uid: int) -> Process:
     """Returns what is known of a process. A process that is gone meanwhile leaves only its ids."""
@@ -47,13 +52,19 @@ def parents(pid: int) -> list[dict[str, object]]:
 
 
 def user_name(uid: int) -> str:
-    """The account's name, or the number where it has none."""
-    import pwd
+    """The account's name, or the number where it has none. Asked for once: it may come from far away."""
+    name = _names.get(uid)
+    if name is None:
+        import pwd
 
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
+        if len(_names) >= MAX_USERS:
+            _names.clear()
+        try:
+            name = pwd.getpwuid(uid).pw_name
+        except KeyError:
+            name = str(uid)
+        _names[uid] = name
+    return name
 
 
 def _link(pid: int, name: str) -> str:

@@ -97,10 +97,15 @@ class Programs:
         self.surroundings = Surroundings(environ)
         self.announced = Announced()
         self.asks_args = any([rule.args for rule in self.loop.session.policy.rules])
-        self.first = 0  # the run's first process
-        self.second = ""  # what its script leads to by way of another program
-        self.python = False  # whether it is to be a Python, which then reports
+        self.first, self.second, self.python = 0, "", False
         self.said: set[str] = set()
+
+    def begin(self, first: int, second: str, *, python: bool) -> None:
+        """The run's first process has begun.
+
+        second: what its script leads to by way of another program, "" for none.  python: whether it is to be a Python.
+        """
+        self.first, self.second, self.python = first, second, python
 
     # What a witness asks
 

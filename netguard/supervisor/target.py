@@ -41,6 +41,16 @@ class Target:
         self.blind = blind
         self.fds = tuple(named_fds(argv))
 
+    def brings_rights(self) -> bool:
+        """Whether its file would give it rights that we do not have, as those of `sudo` and `ping` do."""
+        try:
+            found = os.stat(self.program)
+            others = found.st_uid != os.geteuid() and os.geteuid() != 0
+            named = os.listxattr(self.program) if others else []
+        except OSError:
+            return False
+        return others and (bool(found.st_mode & stat.S_ISUID) or "security.capability" in named)
+
 
 def parse(words: Sequence[str], environ: Mapping[str, str]) -> Target:
     """Turn what stands after netguard's own options into a Target.

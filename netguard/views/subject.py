@@ -164,8 +164,12 @@ def code_parts(record: Record) -> tuple[str, str]:
 
 
 def unannounced(record: Record) -> str:
-    """The name of the program whose call the kernel saw and nobody announced, raw; "" for any other record."""
+    """`libcurl.so.4 in python3.12`: the library and the program whose call the kernel saw and nobody announced, raw; ""
+    for any other record."""
     proc = record.get("proc")
     if record.get("layers") not in (["kernel"], ("kernel",)) or not isinstance(proc, dict):
         return ""
-    return str(proc.get("exe") or "").rpartition("/")[2]
+    code, program = record.get("code"), str(proc.get("exe") or "")
+    library = str(code.get("library") or "") if isinstance(code, dict) else ""
+    name = program.rpartition("/")[2]
+    return name if library in ("", program) else f"{library.rpartition('/')[2]} in {name}"

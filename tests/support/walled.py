@@ -14,7 +14,7 @@ import os
 import resource
 import select
 import signal
-import socket  # noqa: F401
+import socket
 import subprocess
 import sys
 import tempfile  # noqa: F401
@@ -61,6 +61,7 @@ def run(guest: str, *, wall: str = "on", uid: int | None = None, timeout: float 
     wall: "on"; "off": no filter at all; "check": what a check without acting for the guest would be: the address is
           looked at and the kernel told to go on.
     deny_ports, deny_places: where nothing may be sent; all else is allowed.
+    deny_listen: protocols that may not listen.
     slow: seconds that each decision takes; with slow_answer, each answer to what has been done.
     killable: False for a kernel that cannot wait without being interrupted.
     files: how many descriptors the supervisor may have.
@@ -156,6 +157,11 @@ class Supervisor:
         if not self.allows(wanted):
             self.finish(call.id, call.tid, wanted, Done(0, 13))
             return
+        if wanted.goes_on:
+            note["goes_on"] = True
+            wanted.close()
+            self.listener.answer(call.id, flags=CONTINUE)
+            return
         try:
             done = act.perform(wanted, caller)
         except OSError as error:
@@ -169,6 +175,8 @@ class Supervisor:
 
     def allows(self, wanted: arguments.Wanted) -> bool:
         """Whether the list lets it through."""
+        if wanted.kind == "listen" and wanted.proto in self.spec.get("deny_listen", ()):
+            return False
         refused = wanted.port in self.spec.get("deny_ports", ()) or wanted.place in self.spec.get("deny_places", ())
         return not (wanted.kind == "connect" and refused)
 
@@ -177,7 +185,11 @@ class Supervisor:
         caller = self.callers.find(call.tid)
         name = self.names[call.number]
         if name in ("bind", "listen"):
-            self.listener.answer(call.id, flags=CONTINUE)
+            wanted = arguments.Wanted(name, caller.fetch(arguments.signed(call.args[0])))
+            wanted.identify()
+            refused = name == "listen" and wanted.domain == socket.AF_INET and "tcp" in self.spec.get("deny_listen", ())
+            wanted.close()
+            self.listener.answer(call.id, 0, 13 if refused else 0, 0 if refused else CONTINUE)
             return
         at = call.args[4] if name == "sendto" else call.args[1]
         if name in ("sendmsg", "sendmmsg"):
