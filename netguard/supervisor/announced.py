@@ -61,11 +61,12 @@ class Announced:
         if not self.known:
             return None
         same = {digest(start), digest(without_end(start))}
-        for key in [(pid, *one) for pid in pids for one in same]:
-            for granted in self.known.get(key, ()):
-                if granted.until > now and uncovered <= granted.uncovered:
-                    self.drop(key, granted)
-                    return granted
+        for pid in pids:  # mostly one of the first two; the others cost a look each
+            for key in [(pid, *one) for one in same]:
+                for granted in self.known.get(key, ()):
+                    if granted.until > now and uncovered <= granted.uncovered:
+                        self.drop(key, granted)
+                        return granted
         return None
 
     def drop(self, key: Key, granted: Granted) -> None:

@@ -143,8 +143,10 @@ class Programs:
             return  # or its thread is gone, and what was read may be another's
         pid, now = starting.caller.pid, time.monotonic()
         argv = tuple([os.fsdecode(word) for word in found.argv])
-        if not found.whole and self.asks_args:
-            self.refuse(starting, f"more than {executions.MAX_WORDS:,} arguments or {executions.MAX_BYTES:,} bytes")
+        if not found.whole_environ or (self.asks_args and not found.whole):
+            what = "arguments" if found.whole_environ else "variables"
+            most = f"{executions.MAX_WORDS:,} {what}, or {executions.MAX_BYTES:,} bytes of them"
+            self.refuse(starting, f"more than {most}")
             return
         starting.carried, new, leads = self.surroundings.against(found.environ, pid)
         fields = ["exec", found.call, "", "", "", " ".join(new), found.path]
@@ -181,7 +183,7 @@ class Programs:
         options = options_of(found.path, found.real, found.head, argv, os.path.realpath, exists)
         if options is not None and not leads:
             options = Uncovered([WITHOUT])
-        elif options is not None and not (found.whole and found.whole_environ):
+        elif options is not None and not found.whole:
             options = Uncovered([TOO_MANY])
         facts = Facts(resolved=found.real, options=options)
         if self.loop.world.listed:
