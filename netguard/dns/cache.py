@@ -59,7 +59,7 @@ class Cache:
         message.at = now
         ttl = min(message.ttl(), MAX_NEGATIVE if message.negative() else MAX_POSITIVE)
         size = weight(message)
-        if ttl < 1 or message.truncated or message.key != query.key or size > MAX_OCTETS // MAX_SHARE:
+        if ttl < 1 or message.key != query.key or size > MAX_OCTETS // MAX_SHARE:
             return
         key = (query.key, query.do, query.cd, servers)
         self.octets += size - self._found.pop(key, (message, 0.0, 0))[2]

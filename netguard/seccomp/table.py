@@ -34,7 +34,7 @@ ANSWERS = {
 }
 
 #: The calls that are handed to the supervisor, each decided, recorded and carried out by it, or let go on.
-NOTIFIED = ("connect", "sendto", "sendmsg", "sendmmsg", "bind", "listen", "execve", "execveat")
+NOTIFIED = ("connect", "sendto", "sendmsg", "sendmmsg", "recvfrom", "bind", "listen", "execve", "execveat")
 
 #: And these where Landlock cannot keep a guest's signals from processes outside.
 SIGNALS = ("kill", "tkill", "tgkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo", "pidfd_open")
@@ -52,6 +52,7 @@ ARGUMENTS = {
     "prctl": {"option": 0, "value": 1},
     "prlimit64": {"pid": 0, "new": 2},
     "seccomp": {"operation": 0, "flags": 1},
+    "recvfrom": {"address": 4},
     "sendmmsg": {"flags": 3},
     "sendmsg": {"flags": 2},
     "sendto": {"address": 4, "flags": 3},
@@ -87,6 +88,14 @@ ROWS: tuple[Row, ...] = (
     ("sendto", "address=NULL", ALLOW, "this is `send`: it goes where the socket was connected to"),
     ("sendto", "", NOTIFY, "names a destination"),
     ("sendmsg sendmmsg", "", NOTIFY, "a destination may stand behind their pointer, where no filter can look"),
+    ("recvfrom", "address=NULL", ALLOW, "this is `recv`: nobody asks who has sent it"),
+    (
+        "recvfrom",
+        "",
+        NOTIFY,
+        "asks who has sent it: to a question of a name server the supervisor has answered, and says that it was the "
+        "server that was asked. All else is let go on at once",
+    ),
     ("bind listen", "", NOTIFY, "open this machine to others"),
     ("execve execveat", "", NOTIFY, "start a program: decided on, and then the kernel goes on, for nobody else can"),
     ("socket", "family=AF_UNIX", ALLOW, "its connections are decided on"),

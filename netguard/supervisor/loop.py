@@ -37,8 +37,10 @@ if TYPE_CHECKING:
     from netguard.seccomp.notify import Listener
     from netguard.supervisor.after import After
     from netguard.supervisor.grants import Grant
+    from netguard.supervisor.inquiries import Inquiries
     from netguard.supervisor.naming import Names
     from netguard.supervisor.outlet import Outlet
+    from netguard.supervisor.redirects import Redirects
     from netguard.supervisor.wall import Wall
 else:
     import _signal as signal  # likewise
@@ -70,6 +72,8 @@ class Loop:
         self.reported = False
         self.guarded: set[str] = set()
         self.wall: Wall | None = None
+        self.redirects: Redirects
+        self.inquiries: Inquiries
         self.resolving: Names | None = None
         self.end: guest.Change | None = None
         self.next_tick = time.monotonic() + 1.0
@@ -89,8 +93,12 @@ class Loop:
 
         environ: what it was started with.  hold: whether its sockets are made for it.
         """
-        from netguard.supervisor.wall import Wall  # not where there is none: it would only cost
+        from netguard.supervisor.inquiries import Inquiries  # not where there is no wall: it would only cost
+        from netguard.supervisor.redirects import Redirects
+        from netguard.supervisor.wall import Wall
 
+        self.redirects = Redirects()
+        self.inquiries = Inquiries(self.poll, self.redirects)
         self.wall = Wall(listener, self, self.address, environ, hold=hold)
         return self.wall
 

@@ -63,6 +63,7 @@ QUERIES = {
     "octets behind the OPT": header(1, 0, 0, 1, flags=0) + WWW + option() + b"x",
     "OPT twice": header(1, 0, 0, 2, flags=0) + WWW + option() + option(),
     "an OPT of a name": header(1, 0, 0, 1, flags=0) + WWW + b"\1a" + option(),
+    "an OPT of no name": header(1, 0, 0, 1, flags=0) + WWW + b"\1" + option()[1:],
     "a signature": header(1, 0, 0, 1, flags=0)
     + WWW
     + record(name("key"), 250, name("hmac-sha256") + bytes(16), klass=255),
@@ -86,6 +87,7 @@ ANSWERS = {
     "a notify's answer": header(1, flags=0xA000) + WWW,
     "no question, but records": header(0, 1) + record(name("a"), A, b"\1\2\3\4"),
     "two questions": header(2) + WWW + WWW,
+    "two questions, one there": header(2) + WWW,
     "a question with a pointer": header(1) + POINTER + WWW[-4:],
     "counts of 65,535": header(65535, 65535, 65535, 65535) + WWW,
     "one count of 65,535": header(1, 65535) + WWW + record(POINTER, A, b"\1\2\3\4"),
@@ -94,7 +96,9 @@ ANSWERS = {
     "more records than any name has": header(1, 1025) + WWW + record(POINTER, A, b"\1\2\3\4") * 1025,
     "an owner that is its own pointer": answered(record(pointer(33), A, b"\1\2\3\4")),
     "an owner that points forward": answered(record(pointer(50), A, b"\1\2\3\4"), record(POINTER, A, b"\1\2\3\4")),
-    "an owner that points into the header": answered(record(pointer(2), A, b"\1\2\3\4")),
+    "an owner that points into the header": answered(record(pointer(4), A, b"\1\2\3\4")),  # which has a root there
+    "an owner of label type 01": answered(record(b"\x40\x0c", A, b"\1\2\3\4")),
+    "an owner of label type 10": answered(record(b"\x80\x0c", A, b"\1\2\3\4")),
     "two pointers in a circle": answered(record(b"\1a" + pointer(35) + pointer(33), A, b"\1\2\3\4")),
     "labels that run into their own pointer": answered(
         record(POINTER, 16, b"\4abc"), record(b"\1\0" + pointer(45), A, b"\1\2\3\4")
@@ -114,6 +118,12 @@ ANSWERS = {
     "a name longer than its record": answered(
         record(POINTER, CNAME, name("a.b"), length=3), record(POINTER, A, b"\1\2\3\4")
     ),
+    "a name longer than its record, and a rest": answered(
+        record(POINTER, 47, name("a.b"), length=4), record(b"", A, b"\1\2\3\4")
+    ),
+    "a name longer than its record, and no parameters": answered(
+        record(POINTER, HTTPS, b"\0\1" + name("a.b"), length=6), record(b"", A, b"\1\2\3\4")
+    ),
     "a name shorter than its record": answered(record(POINTER, CNAME, name("a.b") + b"x")),
     "a name that goes on in the next record": answered(
         record(POINTER, CNAME, b"\5ab"), record(POINTER, A, b"\1\2\3\4")
@@ -130,6 +140,9 @@ ANSWERS = {
     "a hint of three octets": answered(record(POINTER, HTTPS, service((4, b"\1\2\3")))),
     "a hint of none": answered(record(POINTER, HTTPS, service((4, b"")))),
     "an IPv6 hint of an IPv4 address": answered(record(POINTER, HTTPS, service((6, b"\1\2\3\4")))),
+    "more hints than any name has": header(1, 5)
+    + question("www.example.com", HTTPS)
+    + record(POINTER, HTTPS, service((4, bytes(4 * 205)))) * 5,
     "hints twice": answered(record(POINTER, HTTPS, service((4, b"\1\2\3\4"), (4, b"\5\6\7\x08")))),
     "parameters out of order": answered(record(POINTER, HTTPS, service((6, bytes(16)), (4, b"\1\2\3\4")))),
     "OPT twice": header(1, 0, 0, 2) + WWW + option() + option(),

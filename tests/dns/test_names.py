@@ -7,7 +7,7 @@ import pytest
 from netguard.core.acts import dns_request
 from netguard.core.address import canonical_host, parse_ip
 from netguard.dns.malformed import Malformed
-from netguard.dns.names import name_of, read_name, text_of, within
+from netguard.dns.names import name_of, read_name, text_of, zones_of
 from tests.dns.packets import header, name
 
 HOSTS = ["example.com", "a.b.c", "_dmarc.example.com", "xn--bcher-kva.example", "localhost", "a-b_c.test", "1.test"]
@@ -63,20 +63,28 @@ def test_text_that_no_name_has_is_malformed(text: str) -> None:
 def test_longest_name_is_read_and_one_octet_more_is_not() -> None:
     longest = (b"\x3f" + b"a" * 63) * 3 + b"\x3d" + b"a" * 61 + b"\0"
     assert len(longest) == 255
-    assert read_name(header() + longest, 12) == (longest, 12 + 255)
+    assert read_name(header() + longest, 12, {}) == (longest, 12 + 255)
     with pytest.raises(Malformed):
-        read_name(header() + b"\x3f" + longest[1:64] + b"a" + longest[64:], 12)
+        read_name(header() + b"\x3f" + longest[1:64] + b"a" + longest[64:], 12, {})
     longer = longest[:192] + b"\x3e" + b"a" * 62 + b"\0"
     with pytest.raises(Malformed, match="255"):
-        read_name(header() + longer, 12)
+        read_name(header() + longer, 12, {})
 
 
-def test_name_lies_within_a_zone_only_at_a_border_of_labels() -> None:
-    assert within(name("a.example.com"), name("example.com"))
-    assert within(name("example.com"), name("example.com"))
-    assert within(name("example.com"), b"\0")
-    assert not within(name("example.com"), name("a.example.com"))
-    assert not within(name("badexample.com"), name("example.com"))
+def test_name_lies_in_a_zone_only_at_a_border_of_labels() -> None:
+    assert zones_of(b"\0") == [b"\0"]
+    assert zones_of(name("a.example.com")) == [name(text) for text in ("a.example.com", "example.com", "com", "")]
     # The zone's very octets, but as the end of one label.
-    assert not within(b"\x0ax\7example\1\3com\0", b"\7example\1\3com\0")
-    assert not within(b"\x05a\3com\0", b"\3com\0")
+    assert zones_of(b"\5a\3com\0") == [b"\5a\3com\0", b"\0"]
+
+
+def test_name_that_was_seen_is_read_alike() -> None:
+    data = header() + name("a.example.com") + b"\1b\xc0\x0e" + b"\1c\xc0\x1b" + b"\1d\xc0\x1f"
+    for again in range(2):
+        seen: dict[int, tuple[bytes, int]] = {}
+        places = [12, 27, 31, 35] if again else [35]
+        for at in places:
+            found = read_name(data, at, seen)
+        assert found == (name("d.c.b.example.com"), 39)
+        assert seen[35] == (name("d.c.b.example.com"), 3)
+        assert seen[14] == (name("example.com"), 0)

@@ -24,6 +24,7 @@ from tests.dns.packets import (
     A,
     answer,
     header,
+    name,
     option,
     query,
     question,
@@ -60,6 +61,7 @@ def test_answer_has_the_askers_number_question_and_wish() -> None:
 def test_denied_address_is_taken_out_and_the_chain_stays() -> None:
     asked = parse_query(query("www.example.com"))
     message = parse_answer(answer("www.example.com.", A, *CHAIN))
+    assert lines(sent(encode(asked, message, None, 512))) == list(CHAIN)
     assert lines(sent(encode(asked, message, {"192.0.2.1"}, 512))) == list(CHAIN[:2])
     assert lines(sent(encode(asked, message, set(), 512))) == list(CHAIN[:1])
     assert lines(sent(encode(asked, message, None, 512))) == list(CHAIN)
@@ -155,6 +157,17 @@ def test_names_are_compressed_only_where_every_client_reads_it() -> None:
     assert encode(asked, parse_answer(data), None, 512).endswith(bytes(6) + asked.question[:-4])
 
 
+def test_pointers_lead_where_they_can_and_no_further_than_clients_follow() -> None:
+    asked = parse_query(query("example", NS))
+    nested = [record(POINTER, NS, name("".join(f"n{at}." for at in range(many, 0, -1)) + "net")) for many in range(30)]
+    many = [record(POINTER, NS, name(f"{at:050}.{at % 400}.example.net")) for at in range(800)]
+    for records in (nested, many):
+        data = header(1, len(records)) + question("example", NS) + b"".join(records)
+        wire = encode(asked, parse_answer(data), None, MAX_MESSAGE)
+        assert len(wire) < len(data)
+        assert lines(sent(wire)) == lines(sent(data))
+
+
 def test_proofs_are_for_whom_asks_for_them() -> None:
     signature = "www.example.com. 60 IN RRSIG A 8 3 60 20300101000000 20200101000000 1 example.com. AAAA"
     proof = ("www.example.com. 60 IN NSEC z.example.com. A",)
@@ -217,9 +230,9 @@ def test_refusal_says_why_where_there_is_room() -> None:
 
 
 def test_text_of_a_refusal_is_cut_between_letters() -> None:
-    name = ".".join(["a" * 60] * 4)
+    long = ".".join(["a" * 60] * 4)
     for text in ("x" * 1000, "ü" * 1000, "x" + "ü" * 1000, "\ud800" * 500):
-        data = refusal(parse_query(query(name, tail=option())), NXDOMAIN, BLOCKED, text)
+        data = refusal(parse_query(query(long, tail=option())), NXDOMAIN, BLOCKED, text)
         assert len(data) <= 512
         assert sent(data).extended_errors()[0].text
 

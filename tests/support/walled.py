@@ -23,10 +23,13 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from netguard.core.process import Process
 from netguard.seccomp import abi, act, arguments, table, unheard
-from netguard.seccomp.callers import Callers
+from netguard.seccomp.callers import Caller, Callers
 from netguard.seccomp.notify import CONTINUE, Listener, Notification
 from netguard.seccomp.waiting import Done, Queue, Waiting
+from netguard.supervisor.redirects import Redirects
+from tests.support.proxy import Telling
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -41,6 +44,7 @@ class Outcome(NamedTuple):
 
     said: what it told.  status: its wait status.  text: what it wrote besides.
     seen: what the supervisor was asked.  vanished: calls that were given up.  longest: seconds that one step took it.
+    told: what a proxy was told of those that came to it.
     """
 
     said: dict[str, Any]
@@ -49,6 +53,7 @@ class Outcome(NamedTuple):
     seen: list[dict[str, Any]]
     vanished: int
     longest: float
+    told: list[Any]
 
     def calls(self, call: str) -> list[dict[str, Any]]:
         """What was asked by calls of one name."""
@@ -65,6 +70,8 @@ def run(guest: str, *, wall: str = "on", uid: int | None = None, timeout: float 
     slow: seconds that each decision takes; with slow_answer, each answer to what has been done.
     killable: False for a kernel that cannot wait without being interrupted.
     files: how many descriptors the supervisor may have.
+    redirect: ports of TCP that a proxy of the supervisor's is reached in place of; `told` is what it has answered.
+    late:     how many connections the proxy refuses before it listens.
     as_guest: the guest changes to this user, and the supervisor does not.
     """
     spec.update(guest=guest, wall=wall, uid=uid)
@@ -86,7 +93,7 @@ def run(guest: str, *, wall: str = "on", uid: int | None = None, timeout: float 
     text = "\n".join(rest) + done.stderr
     assert report, f"the supervisor ended with {done.returncode}: {text}"
     assert not report["left"], f"descriptors that the supervisor has left open: {report['left']}"
-    return Outcome(said, report["status"], text, report["seen"], report["vanished"], report["longest"])
+    return Outcome(said, report["status"], text, report["seen"], report["vanished"], report["longest"], report["told"])
 
 
 class Supervisor:
@@ -103,6 +110,11 @@ class Supervisor:
         self.seen: list[dict[str, Any]] = []
         self.vanished = 0
         self.longest = 0.0
+        self.redirects = Redirects()
+        self.proxy = Telling(self.epoll, self.redirects)
+        self.told = self.proxy.told
+        self.redirects.map = {(None, port): self.proxy.at for port in spec.get("redirect", ())}
+        self.late = spec.get("late", 0)
 
     def loop(self, child: int) -> int:
         """Serves until nobody is left; returns the child's wait status."""
@@ -114,6 +126,8 @@ class Supervisor:
                 begun = time.monotonic()
                 if fd in self.queue:
                     self.end(self.queue.ready(fd))
+                elif fd in self.proxy:
+                    self.proxy.ready(fd)
                 elif fd == self.listener.fd:
                     self.serve()
                 self.longest = max(self.longest, time.monotonic() - begun)
@@ -129,6 +143,9 @@ class Supervisor:
         """Takes one call and answers it."""
         call = self.listener.receive()
         if call is None:
+            return
+        if self.names[call.number] == "recvfrom":
+            self.listener.answer(call.id, flags=CONTINUE)
             return
         if self.names[call.number].startswith("exec"):
             self.callers.forget(self.callers.find(call.tid).pid)
@@ -163,7 +180,7 @@ class Supervisor:
             self.listener.answer(call.id, flags=CONTINUE)
             return
         try:
-            done = act.perform(wanted, caller)
+            done = self.perform(wanted, caller)
         except OSError as error:
             done = Done(0, error.errno or 1)
         if isinstance(done, Waiting):
@@ -172,6 +189,17 @@ class Supervisor:
                 return
             done = ended
         self.finish(call.id, call.tid, wanted, done)
+
+    def perform(self, wanted: arguments.Wanted, caller: Caller) -> Done | Waiting:
+        """Carries a call out, where it goes or at the proxy."""
+        proxy = self.redirects.proxy_for(wanted)
+        if proxy is None:
+            return act.perform(wanted, caller)
+        if self.late <= 0:
+            self.proxy.open()
+        self.late -= 1
+        process = Process(caller.pid, caller.tid, "", "", {})
+        return self.redirects.perform(wanted, caller, proxy, process)
 
     def allows(self, wanted: arguments.Wanted) -> bool:
         """Whether the list lets it through."""
@@ -268,7 +296,7 @@ def main() -> None:
             sys.stderr.flush()
             os._exit(status)
     number = int.from_bytes(os.read(report_read, 4), "little", signed=True)
-    report_of: dict[str, Any] = {"seen": [], "vanished": 0, "longest": 0.0}
+    report_of: dict[str, Any] = {"seen": [], "vanished": 0, "longest": 0.0, "told": []}
     if number < 0:
         os.write(go_write, b"x")
         status = os.waitpid(child, 0)[1]
@@ -283,6 +311,7 @@ def main() -> None:
         for name in report_of:
             report_of[name] = getattr(supervisor, name)
         supervisor.callers.close()
+        supervisor.proxy.close()
         os.close(supervisor.listener.fd)
         supervisor.epoll.close()
     for fd in (report_read, report, go, go_write):
