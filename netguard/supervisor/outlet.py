@@ -24,7 +24,7 @@ class Outlet:
         write_all: Callable[[list[Line]], None],
         say: Callable[[Line], None],
         tick: Callable[[float], None],
-        tell: Callable[[str], None],
+        tell: Callable[[str], None] = lambda text: None,
     ) -> None:
         self.write = write
         self.write_all = write_all
