@@ -37,7 +37,7 @@ where nothing is, is no start and has no line. What holds depends on what the ru
   lets the kernel start only the files that those rules named as the run began: a name without a slash wherever it stood
   on `PATH`, a path, a pattern with what it matched; with them the interpreters and loaders that they need, and the
   run's own program. The trail's first line says in `execute` whether it is so, and why not. A program that comes later,
-  or lies elsewhere, is [denied and said so](messages.md#rule-not-listed).
+  or lies elsewhere, is [denied and said so](messages.md#rule-not-listed). Name no file that the program may write to.
 - **What a granted program loads is no start.** An interpreter runs any script, a loader any library: to grant `sh`,
   `python3` or anything that loads plug-ins is to grant code. It is held in what it reaches, as all code.
 
