@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 
-from netguard.seccomp import abi, bindings, connecting, folders, making, sending, sockaddr, unheard
+from netguard.seccomp import abi, bindings, connecting, folders, making, receiving, sending, sockaddr, unheard
 from netguard.seccomp.waiting import Done, Waiting
 
 TYPE_CHECKING = False
@@ -78,6 +78,7 @@ _ACTS: dict[str, Callable[[Wanted, Caller], Done | Waiting]] = {
     "connect": _connect,
     "bind": _bind,
     "listen": _listen,
+    "recvfrom": receiving.receive,
     "sendto": sending.send,
     "sendmsg": sending.send,
     "sendmmsg": sending.send_many,

@@ -44,7 +44,8 @@ class Wanted:
     call:         its name.
     kind:         "connect", "listen", or "" where there is nothing to decide.
     proto:        "tcp", "udp", "unix", "netlink", or "raw".
-    address:      the socket address that will be used, "" for none.
+    address:      the socket address that was decided, "" for none.
+    via:          the one that is used in its place, of a proxy of ours; "" where it is the same.
     where, port:  the destination in canonical form, None where it has none.
     place:        a unix socket's real path, or "@" and its abstract name; else "".
     sock:         our copy of the descriptor.
@@ -56,27 +57,29 @@ class Wanted:
     messages:     of a send: the first, and those that go the same way after it.
     counts:       where in the guest's memory the first message's count belongs (sendmmsg), or the address (accept).
     lengths:      of accept: where the room for that address is, and its length belongs.
+    into:         of recvfrom: where there the data belongs and how much has room, where the sender, and its length.
     backlog:      of listen.
     foreign:      whether its caller has other rights than we: then it may not be carried out.
     goes_on:      whether the kernel may carry it out itself: nothing can be changed about it any more (`_goes_on`).
     """
 
     __slots__ = (
-        "address", "backlog", "call", "counts", "domain", "flags", "foreign", "goes_on", "interface", "kind", "lengths",
-        "messages", "pin", "place", "port", "proto", "sock", "type", "umask", "where",
+        "address", "backlog", "call", "counts", "domain", "flags", "foreign", "goes_on", "interface", "into", "kind",
+        "lengths", "messages", "pin", "place", "port", "proto", "sock", "type", "umask", "via", "where",
     )  # fmt: skip
 
     def __init__(self, call: str, sock: int) -> None:
         self.call = call
         self.sock = sock
         self.kind = self.proto = self.place = ""
-        self.address = b""
+        self.address = self.via = b""
         self.where: tuple[int, int] | None = None
         self.port: int | None = None
         self.domain = self.type = self.interface = 0
         self.pin = -1
         self.foreign = self.goes_on = False
         self.flags = self.backlog = self.counts = self.lengths = self.umask = 0
+        self.into = (0, 0, 0, 0)
         self.messages: list[Message] = []
 
     @property
@@ -311,6 +314,11 @@ def _refuse() -> None:
     raise Foreign(errno.EACCES, os.strerror(errno.EACCES))
 
 
+def _read_recvfrom(wanted: Wanted, args: tuple[int, ...], caller: Caller) -> None:
+    wanted.flags = args[3] & 0xFFFFFFFF
+    wanted.into = args[1], args[2], args[4], args[5]
+
+
 _READERS: dict[str, Callable[[Wanted, tuple[int, ...], Caller], None]] = {
     "connect": _read_connect,
     "sendto": _read_sendto,
@@ -320,4 +328,5 @@ _READERS: dict[str, Callable[[Wanted, tuple[int, ...], Caller], None]] = {
     "listen": _read_listen,
     "accept": _read_accept,
     "accept4": _read_accept,
+    "recvfrom": _read_recvfrom,
 }

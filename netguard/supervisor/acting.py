@@ -17,10 +17,12 @@ from netguard.seccomp.waiting import ERESTARTSYS, Done, Queue
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from netguard.core.process import Process
     from netguard.seccomp.arguments import Wanted
+    from netguard.seccomp.callers import Caller
     from netguard.seccomp.notify import Listener
     from netguard.supervisor.call import Call
     from netguard.supervisor.loop import Loop
@@ -29,19 +31,28 @@ if TYPE_CHECKING:
 #: thread will not call again, make room.
 MAX_KNOWN = 4_096
 
+#: The port of name servers.
+NAMES = 53
+
 #: Errors that say "not yet": how it ends is not known to us.
 PENDING = (errno.EINPROGRESS, errno.EALREADY, errno.EAGAIN)
+
+#: Why an error is not the destination's own: the proxy is gone (ECONNREFUSED), or the socket is bound where it cannot
+#: reach one.
+REDIRECTED = "redirected to a proxy on this machine"
 
 
 class Acting:
     """What of one run's calls is under way."""
 
-    def __init__(self, listener: Listener, loop: Loop) -> None:
+    def __init__(self, listener: Listener, loop: Loop, process_of: Callable[[Caller], Process]) -> None:
         self.listener = listener
         self.loop = loop
+        self.process_of = process_of
         self.queue = Queue(loop.poll, listener)
         self.waiting: dict[int, Call] = {}
         self.again: dict[int, tuple[tuple[object, ...], int]] = {}  # acts of threads that a signal has interrupted
+        self.names_served = False  # whether a socket was bound to a name server's port
         self.begun: dict[tuple[int, int], int] = {}  # (pid, tid) -> the record of a connect that was under way
 
     def ready(self, fd: int) -> None:
@@ -73,7 +84,15 @@ class Acting:
             self.go_on(call)
             return
         call.started = time.monotonic() if call.seq else 0.0
-        found = act.perform(call.wanted, call.caller)
+        if call.instead is not None:
+            call.instead(call)
+            return
+        wanted, caller, redirects = call.wanted, call.caller, self.loop.redirects
+        proxy = call.proxy or redirects.proxy_for(wanted)
+        if proxy is None:
+            found = act.perform(wanted, caller)
+        else:
+            found = redirects.perform(wanted, caller, proxy, self.process_of(caller), call.servers)
         done = found if isinstance(found, Done) else self.queue.add(call.id, found)
         if done is None:
             self.waiting[call.id] = call
@@ -97,6 +116,8 @@ class Acting:
         wanted.close()
         if done is None:
             return
+        if not done.error and wanted.call == "bind" and wanted.port == NAMES:
+            self.names_served = True
         if not done.error and (wanted.call == "listen" or (wanted.call == "bind" and wanted.type == SOCK_DGRAM)):
             self.show(call)
         if not done.tell(self.listener, call.id):
@@ -110,12 +131,16 @@ class Acting:
         elif call.seq and done.error not in PENDING:
             now = time.monotonic()
             ms = round((now - call.started) * 1000, 3)
-            self.loop.desk.ended({"kind": "result", "of": call.seq, "errno": done.error, "ms": ms}, now)
+            line: dict[str, object] = {"kind": "result", "of": call.seq, "errno": done.error, "ms": ms}
+            if wanted.via and done.error:
+                line["reason"] = REDIRECTED
+            self.loop.desk.ended(line, now)
 
     def show(self, call: Call) -> None:
         """A socket listens now. Where no rule asks for the run's own, nobody has to find it in the kernel's tables,
-        which takes 3 us for each connection of the machine."""
-        if self.loop.world.asks_own:
+        which takes 3 us for each connection of the machine. A name server has to be known, as only the run's own is
+        reached."""
+        if self.loop.world.asks_own or self.names_served:
             self.loop.desk.grants.forget()
             self.loop.world.listening.show(call.caller.pid, call.fd)
 

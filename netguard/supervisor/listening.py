@@ -150,9 +150,9 @@ def _link(path: str) -> str:
 def _endpoint(pid: int, inode: str) -> Endpoint | None:
     """Where the socket with this inode listens, None if it does not."""
     for table, proto, state in TABLES:
-        for fields in _rows(pid, table):
+        for fields in rows(pid, table):
             if fields[INODE] == inode and fields[STATE] == state:
-                host, port = _bound(fields)
+                host, port = address_of(fields[LOCAL])
                 return proto, host, port
     place = place_of(int(inode))
     return ("unix", place, 0) if place else None
@@ -164,16 +164,16 @@ def _is_shadowed(pid: int, ours: Listener, proto: str, host: str, port: int) -> 
     A socket bound to the address itself comes first; so does one on all IPv4 addresses before one on all IPv6 ones.
     """
     for table, kind, state in TABLES:
-        for fields in _rows(pid, table) if kind == proto else ():
-            bound, number = _bound(fields)
+        for fields in rows(pid, table) if kind == proto else ():
+            bound, number = address_of(fields[LOCAL])
             nearer = bound == host or (bound == "00" * 4 and len(host) == 8)
             if nearer and number == port and fields[STATE] == state and f"socket:[{fields[INODE]}]" != ours.name:
                 return True
     return False
 
 
-def _rows(pid: int, table: str) -> list[list[str]]:
-    """The table of the process's own network namespace."""
+def rows(pid: int | str, table: str) -> list[list[str]]:
+    """The kernel's table of sockets, of the process's own network namespace."""
     try:
         with open(f"/proc/{pid}/net/{table}", encoding="ascii") as file:
             return [fields for fields in [line.split() for line in file][1:] if len(fields) > INODE]
@@ -181,10 +181,10 @@ def _rows(pid: int, table: str) -> list[list[str]]:
         return []
 
 
-def _bound(fields: list[str]) -> tuple[str, int]:
-    """Host and port of a row. The kernel prints addresses as 32-bit words in its own byte order."""
-    text, _, port = fields[LOCAL].partition(":")
-    words = [text[at : at + 8] for at in range(0, len(text), 8)]
+def address_of(text: str) -> tuple[str, int]:
+    """Host and port of a column. The kernel prints addresses as 32-bit words in its own byte order."""
+    host, _, port = text.partition(":")
+    words = [host[at : at + 8] for at in range(0, len(host), 8)]
     if sys.byteorder == "little":
         words = [bytes.fromhex(word)[::-1].hex() for word in words]
     host = "".join(words).lower()

@@ -28,6 +28,7 @@ from netguard.supervisor.processes import look
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal
+    from collections.abc import Mapping
 
     from netguard.core.acts import Facts
     from netguard.core.commands import Command
@@ -36,8 +37,10 @@ if TYPE_CHECKING:
     from netguard.seccomp.notify import Listener
     from netguard.supervisor.after import After
     from netguard.supervisor.grants import Grant
+    from netguard.supervisor.inquiries import Inquiries
     from netguard.supervisor.naming import Names
     from netguard.supervisor.outlet import Outlet
+    from netguard.supervisor.redirects import Redirects
     from netguard.supervisor.wall import Wall
 else:
     import _signal as signal  # likewise
@@ -69,6 +72,8 @@ class Loop:
         self.reported = False
         self.guarded: set[str] = set()
         self.wall: Wall | None = None
+        self.redirects: Redirects
+        self.inquiries: Inquiries
         self.resolving: Names | None = None
         self.end: guest.Change | None = None
         self.next_tick = time.monotonic() + 1.0
@@ -83,11 +88,19 @@ class Loop:
         self.poll.register(self.listener, select.EPOLLIN)
         self.poll.register(self.desk.resolver.fd, select.EPOLLIN)
 
-    def behind(self, listener: Listener, *, hold: bool) -> None:
-        """From now on the guest's calls come out of this listener. hold: whether its sockets are made for it."""
-        from netguard.supervisor.wall import Wall  # not where there is none: it would only cost
+    def behind(self, listener: Listener, environ: Mapping[str, str], *, hold: bool) -> Wall:
+        """From now on the guest's calls come out of this listener.
 
-        self.wall = Wall(listener, self, self.address, hold=hold)
+        environ: what it was started with.  hold: whether its sockets are made for it.
+        """
+        from netguard.supervisor.inquiries import Inquiries  # not where there is no wall: it would only cost
+        from netguard.supervisor.redirects import Redirects
+        from netguard.supervisor.wall import Wall
+
+        self.redirects = Redirects()
+        self.inquiries = Inquiries(self.poll, self.redirects)
+        self.wall = Wall(listener, self, self.address, environ, hold=hold)
+        return self.wall
 
     @property
     def names(self) -> Names:
@@ -279,6 +292,8 @@ class Loop:
         match question.op:
             case "ask":
                 facts = self.world.look(question, process, now)
+                if self.wall and question.fields[0] == "exec":
+                    return self.wall.programs.ask(peer, process, question, facts, now)
                 commands = session.ask(peer, process, question, facts, now)
                 self._keep(peer, frame, facts, commands)
                 return commands

@@ -95,6 +95,7 @@ class Names:
         self.acts: dict[tuple[object, ...], Act] = {}
         self.noted: dict[tuple[object, ...], float] = {}  # who has sent what is no query, and until when that is told
         self.waiting: dict[int, int] = {}  # pid -> queries that wait
+        self.told: Callable[[Process, str, frozenset[str]], None] | None = None  # hears which addresses are released
 
     def __contains__(self, fd: int) -> bool:
         return fd in self.upstream
@@ -130,6 +131,8 @@ class Names:
             elif message is None:
                 reply(refusal(query, codes.SERVFAIL, codes.NETWORK_ERROR))
             else:
+                if self.told is not None and keep:
+                    self.told(process, query.name, keep)
                 reply(encode(query, message, keep, size, time.monotonic()))
 
         return self._begin(process, query, servers, finish)
