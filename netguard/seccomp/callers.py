@@ -164,9 +164,13 @@ class Callers:
         (ESRCH), and then `anew` is for its number's next owner.
         """
         caller = self._known.get(tid)
-        if caller is not None and self._lasts(caller.pid) and (not caller.shared or caller.is_alive()):
+        if caller is not None and self._lasts(caller.pid) and (not self._asks(caller) or caller.is_alive()):
             return caller
         return self.anew(tid)
+
+    def _asks(self, caller: Caller) -> bool:
+        """Whether nothing that is fetched from it would say that it is gone, and its number another's."""
+        return caller.shared or self._held is not None
 
     def anew(self, tid: int) -> Caller:
         """The same, forgetting who had that number before."""
