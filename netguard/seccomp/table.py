@@ -274,12 +274,7 @@ SIGNAL_ROWS: tuple[Row, ...] = (
 #: Rows that come before, where a guest's descriptors cannot be copied (tier B).
 HOLD_ROWS: tuple[Row, ...] = (
     ("socket", "family=AF_UNIX", NOTIFY, "made by the supervisor, who keeps a copy to act on; so are the next three"),
-    (
-        "socket",
-        "family=AF_INET|AF_INET6 type=SOCK_STREAM protocol=0|IPPROTO_TCP",
-        NOTIFY,
-        "TCP",
-    ),
+    ("socket", "family=AF_INET|AF_INET6 type=SOCK_STREAM protocol=0|IPPROTO_TCP", NOTIFY, "TCP"),
     ("socket", "family=AF_INET|AF_INET6 type=SOCK_DGRAM protocol=0|IPPROTO_UDP", NOTIFY, "UDP"),
     ("socket", "family=AF_NETLINK protocol=NETLINK_ROUTE", NOTIFY, "asked which addresses there are"),
     ("socketpair", "family=AF_UNIX", NOTIFY, "both ends are made by the supervisor: descriptors are passed over them"),
