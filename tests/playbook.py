@@ -152,13 +152,13 @@ class Playbook:
         self, function: str, name: str, service: str = "", numbers: tuple[str, ...] = ("0",) * 4
     ) -> list[Any]:
         question = heard("lookup", function, name, service, *numbers, *CODE)
-        return self.session.lookup(PEER, PROCESS, question, self.now)
+        return self.session.lookups.lookup(PEER, PROCESS, question, self.now)
 
     def answer(self, fields: list[str], addresses: list[str], error: tuple[str, int, str] | None = None) -> list[Any]:
         """The look-up of the last play has come back, after 1.5 ms; its record was line 7."""
         task = self.task
         task.seq = 7
-        return self.session.looked_up(task, Answer(fields, addresses, error), 1.5, self.now)
+        return self.session.lookups.looked_up(task, Answer(fields, addresses, error), 1.5, self.now)
 
 
 def heard(op: str, *fields: str) -> Question:

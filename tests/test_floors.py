@@ -57,10 +57,15 @@ FLOORS = {
     "errors": Floor("record", "every part raises them"),
     "paths": Floor("", "where our own files are; knows nothing of what is in them"),
     "policy": Floor("core errors paths", "text to compiled policy, tested without a guest and without a trail"),
+    "dns": Floor(
+        "core errors",
+        "reads what servers and guests send and writes it anew; the supervisor starts with it, so it is light",
+        FREE | {"_socket", "struct", "select", "errno"},
+    ),
     "trail": Floor("core record errors paths", "writes and reads lines; must not know why a line was written"),
     "seccomp": Floor("core errors", "the kernel's side of the wall: asks, answers and acts, and decides nothing"),
     "supervisor": Floor(
-        "core policy record resolver seccomp trail errors paths denied", "joins the parts; prints nothing"
+        "core dns policy record resolver seccomp trail errors paths denied", "joins the parts; prints nothing"
     ),
     "views": Floor("core policy record trail supervisor errors paths", "show what is on record; they decide nothing"),
     "viewer": Floor(

@@ -13,9 +13,13 @@ NO_NAME = ("gaierror", -2, "Name or service not known")
 
 
 class Answer:
-    """Rows of getaddrinfo or another function's fields, or an error (class, errno, text)."""
+    """Rows of getaddrinfo or another function's fields, or an error (class, errno, text).
 
-    __slots__ = ("addresses", "error", "fields")
+    lasts: seconds that the addresses are good for, as far as that is known.
+    ours:  whether a name server of this machine's own choice has said so: the guest's own may put any name anywhere.
+    """
+
+    __slots__ = ("addresses", "error", "fields", "lasts", "ours")
 
     def __init__(
         self, fields: list[str], addresses: list[str], error: tuple[str, int, str] | None = None
@@ -23,3 +27,5 @@ class Answer:
         self.fields = fields
         self.addresses = addresses
         self.error = error
+        self.lasts = 0.0
+        self.ours = True

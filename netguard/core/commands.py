@@ -10,7 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Union
 
-    from .session import Pending
+    from .lookups import Pending
 
     #: Who asked, and so whom an answer is for: a connection or the asking process itself. It is only passed on.
     Asker = Any
@@ -43,7 +43,7 @@ class Reply:
 
 
 class LookUp:
-    """Look a name up, then call `session.looked_up` with this very object, its `seq` being the record before it."""
+    """Look a name up, then call `lookups.looked_up` with this very object, its `seq` being the record before it."""
 
     __slots__ = ("function", "name", "number", "numbers", "pending", "seq", "service", "started", "to")
 

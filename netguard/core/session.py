@@ -8,9 +8,8 @@ are charged for what is let through; and the outcome leaves as commands in the o
     allow             Reply allow                (counted; a `count` line follows within a second)
     log with delay    Record, Later(Reply log)
 
-A name takes two steps: whether it may be looked up, which is recorded before any packet leaves, and whether what came
-back may be released: answers that a rule denies are taken out, and when none is left the look-up is denied after all.
-In a dry run a denial is recorded as what it would have been and let through.
+What is asked about names takes one step more (`lookups`). In a dry run a denial is recorded as what it would have been
+and let through.
 """
 
 from __future__ import annotations
@@ -20,29 +19,26 @@ from .acts import (
     Context,
     Facts,
     Line,
-    ascribed,
     code_line,
     describe,
     describe_name,
-    dns_request,
     findings_of,
     request_of,
 )
-from .address import canonical_host, format_ip, parse_ip, special
-from .answer import NI_NUMERICHOST, NO_NAME, ROW, Answer
-from .commands import CutOff, Later, LookUp, Record, Reply, Say
+from .commands import CutOff, Later, Record, Reply, Say
 from .counts import count_lines
 from .decide import decide
 from .explain import why_denied
 from .leases import Leases
 from .limits import Meter
+from .lookups import Lookups
 from .policy import ALLOW, DENY, LOG, SELF, Decision, Policy
 from .question import INT_MIN, Malformed, Question, to_int, to_ms
-from .reach import is_localhost
 from .request import Request
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from .answer import Answer
     from .commands import Asker, Command
     from .limits import Fill
     from .process import Process
@@ -65,37 +61,12 @@ UNREADABLE = (HOSTILE_RULE, *FOREIGN)
 #: What a denial is called that the run around this one made.
 OUTER_RULE = "outer-run"
 
+#: What a denial is called of a program that the rules grant and the kernel's own list does not have.
+FENCE_RULE = "not-listed"
+
 #: Lines a second, for the whole run, about what was noticed on the channel: they follow no decision and so cost a guest
 #: nothing to bring about, and must not bury what matters. Outcomes need no bound: each belongs to one recorded act.
 TAMPERS_A_SECOND = 100
-
-#: Answers in one result line, so that it stays a line.
-ANSWERS_A_LINE = 64
-
-#: The look-up functions a guest may name, and the event each is known by.
-LOOKUPS = {
-    "getaddrinfo": "socket.getaddrinfo",
-    "gethostbyname": "socket.gethostbyname",
-    "gethostbyname_ex": "socket.gethostbyname",
-    "gethostbyaddr": "socket.gethostbyaddr",
-    "getnameinfo": "socket.getnameinfo",
-}
-
-#: A grant that no rule made: the name is this machine's own.
-LOCAL = Decision(ALLOW, "local", "nothing leaves this machine")
-
-
-class Pending:
-    """A look-up that was granted: what its answers are decided with."""
-
-    __slots__ = ("process", "question", "recorded", "request")
-
-    def __init__(self, process: Process, question: Question, request: Request) -> None:
-        self.process = process
-        self.question = question
-        self.request = request
-        self.recorded = False
-
 
 class Session:
     """One run under one policy. `now` is always seconds of one monotonic clock, passed in.
@@ -108,11 +79,13 @@ class Session:
         self.context = context
         self.dry_run = dry_run
         self.leases = Leases()
+        self.lookups = Lookups(self)
         self.meter = Meter()
         self.counts: dict[str, int] = {}
         self.decisions = 0
         self.tampers = 0  # in this second
         self.asks_own = any([target.form == SELF for rule in policy.rules for target in rule.to or ()])
+        self.asks_library = any([rule.library for rule in policy.rules])
         self.audit_names = sorted({name for rule in policy.rules for name in rule.audit})
 
     # Questions
@@ -133,9 +106,13 @@ class Session:
             request = request_of(question, process, self.context, facts)
         except Malformed as error:
             return self.hostile(to, process, question, str(error))
+        if self.asks_library and request.native:
+            request.library = question.library()
         decision = decide(self.policy, request)
         if facts.outer and decision.verdict != DENY:
             decision = Decision(DENY, OUTER_RULE, facts.outer)
+        elif facts.barred and decision.verdict != DENY:
+            decision = Decision(DENY, FENCE_RULE, facts.barred)
         return self.settle(to, question, process, request, decision, now)
 
     def hostile(self, to: Asker, process: Process, question: Question, why: str) -> list[Command]:
@@ -147,83 +124,6 @@ class Session:
         """An act that its process may not have done for it is denied, whatever the rules say."""
         kind, event = question.fields[:2]
         return self.refuse(to, question, process, Request(kind, event), Decision(DENY, rule, FOREIGN[rule]))
-
-    def lookup(self, to: Asker, process: Process, question: Question, now: float) -> list[Command]:
-        """May this name be looked up? If so, look it up; the answers come back through `looked_up`."""
-        function, name, service = question.fields[:3]
-        event = LOOKUPS.get(function)
-        if event is None:
-            raise Malformed("a look-up that nobody knows")
-        numbers = tuple([to_int(number, INT_MIN) for number in question.fields[3:7]])
-        if function == "getnameinfo" or (service and not service.startswith("name:")):
-            to_int(service, INT_MIN)
-        request = ascribed(dns_request(name, event), question, process, self.context)
-        if request.address is None and canonical_host(request.host) is None:
-            # No name service would be asked about this text, so nobody is.
-            return [Reply(to, question.number, ALLOW, NO_NAME[0], str(NO_NAME[1]), NO_NAME[2])]
-        # What was decided on is what is looked up: no second reading of a name that is not ASCII.
-        spelled = name if name.isascii() else request.host or str(shown(request.address))
-        pending = Pending(process, question, request)
-        task = LookUp(to, question.number, function, spelled, service, numbers, pending)
-        if stays(request) or (function == "getnameinfo" and numbers[0] & NI_NUMERICHOST):
-            return [task]
-        settled = self.settle(to, question, process, request, decide(self.policy, request), now)
-        return [begun(command, task) for command in settled]
-
-    def looked_up(self, task: LookUp, answer: Answer, ms: float, now: float) -> list[Command]:
-        """What came back for a name: decide on each answer, lease what is released, say how it ended."""
-        pending = task.pending
-        done: Line = {"kind": "result", "of": task.seq, "ms": round(ms, 3)}
-        outcome: list[Command] = [Record(done)] if pending.recorded else []
-        if answer.error is not None:
-            name, number, text = answer.error
-            done["errno"], done["reason"] = number, text
-            return [*outcome, Reply(task.to, task.number, ALLOW, name, str(number), text)]
-        denied = self.judge(pending.request, answer.addresses)
-        none_left = bool(denied) and len(denied) == len(set(answer.addresses))
-        if denied:
-            text, decision = next(iter(denied.items()))
-            done["why"] = f"taken out: {', '.join(list(denied)[:ANSWERS_A_LINE])}: {decision.why}"
-            if not self.dry_run:
-                take_out(answer, denied, task.function)
-        done["dns"] = {"answers": answer.addresses[:ANSWERS_A_LINE]}
-        self.lease(pending.request.host, answer.addresses, now)
-        if none_left:
-            why = Decision(DENY, decision.rule, f"{text}: {decision.why}", decision.index)
-            return [*outcome, *self.refuse(task.to, pending.question, pending.process, pending.request, why, answer)]
-        return [*outcome, Reply(task.to, task.number, ALLOW, "ok", *answer.fields)]
-
-    def judge(self, request: Request, addresses: list[str]) -> dict[str, Decision]:
-        """The addresses that a name may not lead to, each with the denial. An address's name was decided on before."""
-        found = {}
-        for text in dict.fromkeys(addresses if request.host else ()):
-            address = parse_ip(text)
-            decision = self.judge_answer(request, address)
-            if decision.verdict != ALLOW and decision.verdict != LOG:
-                found[text] = decision
-        return found
-
-    def judge_answer(self, request: Request, address: tuple[int, int] | None) -> Decision:
-        """One address that a name leads to, with everything known."""
-        if address is None:
-            return Decision(DENY, "default", "this is no address")
-        if is_localhost(request.host) and special(address) == "loopback":
-            return LOCAL
-        known = Request(
-            "dns", request.event, host=request.host, address=address, code=request.code, user=request.user,
-            tags=request.tags, process=request.process,
-        )  # fmt: skip
-        decision = decide(self.policy, known)
-        if decision.verdict == ALLOW or decision.verdict == LOG:
-            return decision
-        return Decision(DENY, decision.rule, self.because(known, decision), decision.index)
-
-    def lease(self, host: str, addresses: list[str], now: float) -> None:
-        """From now on these addresses are judged by this name too."""
-        for text in dict.fromkeys(addresses if host else ()):
-            address = parse_ip(text)
-            if address is not None:
-                self.leases.give(address, host, now)
 
     # What follows no decision
 
@@ -342,7 +242,7 @@ class Session:
             "rule": rule,
             "why": why,
         }
-        if question.op == "lookup":
+        if question.op == "lookup" or question.op == "query":
             found.update(describe_name(question.fields[0], request))
         else:
             found.update(describe(question, request) if rule not in UNREADABLE else UNREAD.get(request.kind, {}))
@@ -352,44 +252,13 @@ class Session:
         if self.context.tags:
             found["tags"] = self.context.tags
         if request.native:
-            found["findings"] = findings_of(request, process)
+            library = question.library()
+            if library:
+                found["code"] = {"library": library}
+            found["findings"] = findings_of(request, process, library)
         return found
-
-
-def stays(request: Request) -> bool:
-    """Whether a look-up asks nobody outside: this machine's own name, the name of a loopback address.
-
-    A name below `localhost` is looked up under the rules: not every resolver keeps it at home.
-    """
-    return request.host == "localhost" if request.address is None else special(request.address) == "loopback"
-
-
-def shown(address: tuple[int, int] | None) -> str:
-    """An address as text, "" for none."""
-    return "" if address is None else format_ip(address)
-
-
-def begun(command: Command, task: LookUp) -> Command:
-    """A grant's reply becomes the look-up itself; everything else stays."""
-    if isinstance(command, Later):
-        return Later(command.seconds, [begun(one, task) for one in command.commands])
-    if not isinstance(command, Reply) or command.verdict not in (ALLOW, LOG):
-        return command
-    task.pending.recorded = command.verdict == LOG
-    return task
 
 
 def may_remember(request: Request) -> bool:
     """Whether the shim need not ask for this again at once: a UDP destination's next datagrams, a library or symbol."""
     return request.kind == "native" or (request.kind == "connect" and request.proto == "udp")
-
-
-def take_out(answer: Answer, denied: dict[str, Decision], function: str) -> None:
-    """Leaves the denied addresses out of an answer."""
-    answer.addresses = [text for text in answer.addresses if text not in denied]
-    fields = answer.fields
-    if function == "getaddrinfo":
-        rows = [fields[at : at + ROW] for at in range(0, len(fields), ROW)]
-        answer.fields = [field for row in rows if row[4] not in denied for field in row]
-    else:
-        answer.fields = [field for field in fields if field not in denied]

@@ -63,6 +63,10 @@ _sendto = _function(
     "sendto", ctypes.c_int, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_char_p, ctypes.c_uint,
     result=ctypes.c_ssize_t,
 )  # fmt: skip
+_recvfrom = _function(
+    "recvfrom", ctypes.c_int, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_char_p,
+    ctypes.POINTER(ctypes.c_uint), result=ctypes.c_ssize_t,
+)  # fmt: skip
 _sendmsg = _function("sendmsg", ctypes.c_int, ctypes.c_void_p, ctypes.c_int, result=ctypes.c_ssize_t)
 _writev = _function(
     "process_vm_writev", ctypes.c_int, ctypes.c_void_p, ctypes.c_ulong, ctypes.c_void_p, ctypes.c_ulong, ctypes.c_ulong,
@@ -222,6 +226,15 @@ def send(fd: int, data: bytes, flags: int, address: bytes) -> int:
     """sendto(2); returns how many bytes it took, or the errno as a negative number."""
     sent: int = _sendto(fd, data, len(data), flags, address or None, len(address))
     return sent if sent >= 0 else -ctypes.get_errno()
+
+
+def receive(fd: int, size: int, flags: int) -> tuple[bytes, bytes, int] | int:
+    """recvfrom(2); returns what came, who has sent it and how long it was, or the errno."""
+    data, sender, length = ctypes.create_string_buffer(size), ctypes.create_string_buffer(128), ctypes.c_uint(128)
+    count: int = _recvfrom(fd, data, size, flags, sender, length)
+    if count < 0:
+        return ctypes.get_errno()
+    return data.raw[: min(count, size)], sender.raw[: length.value], count
 
 
 def send_message(fd: int, data: bytes, flags: int, address: bytes, control: bytes) -> int:

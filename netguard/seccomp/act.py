@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 
-from netguard.seccomp import abi, bindings, connecting, folders, making, sending, sockaddr, unheard
+from netguard.seccomp import abi, bindings, connecting, folders, making, receiving, sending, sockaddr, unheard
 from netguard.seccomp.waiting import Done, Waiting
 
 TYPE_CHECKING = False
@@ -48,7 +48,8 @@ def perform(wanted: Wanted, caller: Caller) -> Done | Waiting:
 
 def _bind(wanted: Wanted, caller: Caller) -> Done | Waiting:
     if wanted.pin >= 0:
-        return Binding(wanted, caller, folders.bind(wanted.sock, wanted.pin, wanted.umask, wanted.address))
+        job = folders.bind(wanted.sock, wanted.pin, wanted.umask, wanted.address)
+        return Done(0, errno.ENOBUFS) if job is None else Binding(wanted, caller, job)
     error = abi.bind(wanted.sock, wanted.address)
     if error == errno.EADDRINUSE and caller.held is not None:
         caller.held.collect()  # by a copy of ours perhaps, of a socket that nobody has any more
@@ -77,6 +78,7 @@ _ACTS: dict[str, Callable[[Wanted, Caller], Done | Waiting]] = {
     "connect": _connect,
     "bind": _bind,
     "listen": _listen,
+    "recvfrom": receiving.receive,
     "sendto": sending.send,
     "sendmsg": sending.send,
     "sendmmsg": sending.send_many,

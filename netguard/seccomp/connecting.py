@@ -92,5 +92,12 @@ def _try(wanted: Wanted) -> int:
 
 
 def target(wanted: Wanted) -> bytes:
-    """The address to use: of a unix path, what it was found to lead to."""
-    return sockaddr.by_descriptor(wanted.pin) if wanted.pin >= 0 else wanted.address
+    """The address to use: a proxy's, if one is to be reached instead; of a unix path, what it was found to lead to."""
+    return sockaddr.by_descriptor(wanted.pin) if wanted.pin >= 0 else wanted.via or wanted.address
+
+
+def is_begun(found: Done | Waiting) -> bool:
+    """Whether what became of a connect, or of a send that connects, is this call's doing: a socket that was connected
+    before, or on its way elsewhere, has not gone where this call says."""
+    error = found.first if isinstance(found, Connecting) else found.error if isinstance(found, Done) else 0
+    return error in (0, errno.EINPROGRESS)

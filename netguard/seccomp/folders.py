@@ -15,6 +15,10 @@ from _queue import SimpleQueue
 
 from netguard.seccomp import abi
 
+#: Binds that wait for one whose folder does not answer. Each holds two descriptors of ours, also when nobody waits for
+#: it any more.
+MAX_WAITING = 256
+
 #: Bytes of an address before its path.
 _FAMILY = 2
 
@@ -57,9 +61,11 @@ class Job:
         self.error = error
 
 
-def bind(sock: int, folder: int, umask: int, address: bytes) -> Job:
-    """Has a socket bound. Raises OSError where there is no descriptor or no thread left."""
+def bind(sock: int, folder: int, umask: int, address: bytes) -> Job | None:
+    """Has a socket bound; None where too many wait. Raises OSError where there is no descriptor or no thread left."""
     global _started
+    if _jobs.qsize() >= MAX_WAITING:
+        return None
     job = Job(sock, folder, umask, address)
     if not _started:
         _thread.start_new_thread(_work, ())

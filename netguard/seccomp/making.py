@@ -9,6 +9,7 @@ from __future__ import annotations
 import _socket
 import errno
 import os
+import select
 import struct
 
 from netguard.seccomp import abi, alarm
@@ -96,7 +97,7 @@ class Accepting(Waiting):
 
     __slots__ = ()
 
-    receives = True
+    events = select.EPOLLIN
 
     def __init__(self, wanted: Wanted, caller: Caller) -> None:
         super().__init__(wanted, caller, wanted.sock)

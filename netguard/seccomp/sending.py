@@ -52,7 +52,7 @@ class Sending(Waiting):
                 return None if error == errno.EALREADY else failed(self.wanted, self.caller, error)
             self._connecting = False
             self.wanted.flags &= ~FASTOPEN
-            self.wanted.address = b""
+            self.wanted.address = self.wanted.via = b""
         message = self.wanted.messages[0]
         sent = push(self.wanted, message, self._sent)
         if sent == -errno.EAGAIN:

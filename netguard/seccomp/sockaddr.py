@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 
+from netguard.core.abstract import shown
 from netguard.core.address import unpack
 
 #: <linux/socket.h>
@@ -49,6 +50,15 @@ def is_on_link(where: tuple[int, int]) -> bool:
     return number >> 118 == 0x3FA or number >> 120 == 0xFF
 
 
+def on_loopback(like: bytes, version: int, port: int) -> bytes:
+    """127.0.0.1 or ::1, by the version of what `like` leads to, in its form: an IPv6 socket takes either."""
+    number = port.to_bytes(2, "big")
+    if family(like) != INET6:
+        return INET.to_bytes(2, "little") + number + b"\x7f\0\0\1" + bytes(8)
+    host = bytes(10) + b"\xff\xff\x7f\0\0\1" if version == 4 else bytes(15) + b"\1"
+    return INET6.to_bytes(2, "little") + number + bytes(4) + host + bytes(4)
+
+
 def is_unix(address: bytes) -> bool:
     """Whether the address names a unix socket, by a path or abstractly."""
     return 2 < len(address) <= MAX_UNIX and family(address) == UNIX
@@ -56,7 +66,7 @@ def is_unix(address: bytes) -> bool:
 
 def abstract(address: bytes) -> str:
     """The name of a unix address that has no path, after an "@" (bare: the kernel is to choose it); else ""."""
-    return "@" + os.fsdecode(address[3:]) if not address[2:3].strip(b"\0") else ""
+    return shown(os.fsdecode(address[3:])) if not address[2:3].strip(b"\0") else ""
 
 
 def path(address: bytes) -> bytes:

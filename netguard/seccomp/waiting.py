@@ -62,11 +62,11 @@ class Waiting:
 
     __slots__ = ("caller", "deadline", "due", "fd", "pause", "wanted")
 
+    #: What its socket is polled for: room; or what comes (EPOLLIN), which is then gone if its caller is.
+    events = select.EPOLLOUT
+
     #: Whether a signal ends it, as the kernel would have it.
     interruptible = True
-
-    #: Whether it waits for what comes, which is then gone if its caller is: else it waits for room.
-    receives = False
 
     def __init__(self, wanted: Wanted, caller: Caller, fd: int) -> None:
         self.wanted = wanted
@@ -101,7 +101,7 @@ class Waiting:
 
 
 def deadline(sock: int, option: int = _socket.SO_SNDTIMEO) -> float | None:
-    """When the socket's time-out ends a call that begins now; None for never."""
+    """When SO_SNDTIMEO, or SO_RCVTIMEO, ends a call that begins now; None for never."""
     held = _socket.socket(fileno=sock)
     try:
         value = held.getsockopt(_socket.SOL_SOCKET, option, 16)
@@ -154,7 +154,7 @@ class Queue:
             return Done(0, errno.ENOBUFS)
         self._held += held
         if waiting.fd >= 0:
-            self._epoll.register(waiting.fd, select.EPOLLIN if waiting.receives else select.EPOLLOUT)
+            self._epoll.register(waiting.fd, waiting.events)
             self._by_fd[waiting.fd] = id
         self._calls[id] = waiting
         return None
@@ -165,7 +165,7 @@ class Queue:
         if id is None:
             return []
         waiting = self._calls[id]
-        if waiting.receives and not self._listener.is_waiting(id):
+        if waiting.events == select.EPOLLIN and not self._listener.is_waiting(id):
             return [self._end(id, None)]
         return self._step(id, waiting.resume())
 

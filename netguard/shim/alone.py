@@ -228,7 +228,7 @@ class Alone:
             self.lines.lasts = facts.address is not None and not facts.own
             return session.ask(None, process, question, facts, now)
         if op == "lookup":
-            return session.lookup(None, process, question, now)
+            return session.lookups.lookup(None, process, question, now)
         if op == "hostile":
             return session.hostile(None, process, question, question.fields[2])
         if op == "listening":
@@ -262,7 +262,7 @@ class Alone:
         """The session's word on what the resolver brought."""
         self.granted.clear()
         now = monotonic()
-        commands = self.session.looked_up(task, answer, (now - task.started) * 1000, now)  # type: ignore[arg-type]
+        commands = self.session.lookups.looked_up(task, answer, (now - task.started) * 1000, now)  # type: ignore[arg-type]
         return self.carry(chain, commands, task.seq)
 
     def noted(self, chain: Writer, op: str, fields: tuple[str, ...]) -> tuple[object, int]:

@@ -135,19 +135,20 @@ class Desk:
     def _look_up(self, task: LookUp, seq: int) -> None:
         task.seq, task.started, task.to.waiting = seq, time.monotonic(), True
         if not self.resolver.start(task):
-            self._looked_up(task, TRY_AGAIN)
+            self.looked_up(task, TRY_AGAIN)
 
-    def _looked_up(self, task: LookUp, answer: Answer) -> None:
+    def looked_up(self, task: LookUp, answer: Answer) -> None:
+        """Has it decided on what came for a name."""
         self.grants.forget()
         now = time.monotonic()
-        self.do(self.session.looked_up(task, answer, (now - task.started) * 1000, now), task.seq)
+        self.do(self.session.lookups.looked_up(task, answer, (now - task.started) * 1000, now), task.seq)
 
     # What time brings
 
     def take_answers(self) -> None:
         """Decides on what the resolver has brought."""
         for task, answer in self.resolver.finished():
-            self._looked_up(task, answer)
+            self.looked_up(task, answer)
 
     def until(self, tick: float) -> float:
         """When something is to be done by itself, at the latest at the next `tick`."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 
 from netguard.supervisor.stragglers import descendants
 from netguard.supervisor.unixdiag import file_of, place_of
@@ -16,6 +17,9 @@ from netguard.supervisor.unixdiag import file_of, place_of
 #: Listeners kept. When there are more, those that are closed by now make room; a new one that finds none is not the
 #: run's own.
 MAX_LISTENERS = 4_096
+
+#: Seconds between two looks at all of them: that takes 20 ms, and who holds so many may ask for it again and again.
+SECOND = 1.0
 
 #: Columns of /proc/net/{tcp,udp}: local address, state, inode. Source: proc(5), Linux
 #: Documentation/networking/proc_net_tcp.
@@ -61,17 +65,20 @@ class Listener:
 class Listening:
     """The run's own listeners."""
 
-    __slots__ = ("held",)
+    __slots__ = ("held", "looked")
 
     def __init__(self) -> None:
         self.held: dict[Endpoint, Listener] = {}
+        self.looked = 0.0  # when all of them were last looked at
 
     def show(self, pid: int, fd: int) -> None:
         """Looks up what a process's descriptor is bound to, and keeps it if it is a listener."""
         name = _link(f"/proc/{pid}/fd/{fd}")
         if not name.startswith("socket:["):
             return
-        if len(self.held) >= MAX_LISTENERS:
+        now = time.monotonic()
+        if len(self.held) >= MAX_LISTENERS and now >= self.looked + SECOND:
+            self.looked = now
             self.held = {endpoint: found for endpoint, found in self.held.items() if found.is_held()}
         endpoint = _endpoint(pid, name[8:-1])
         if endpoint is not None and len(self.held) < MAX_LISTENERS:
@@ -143,9 +150,9 @@ def _link(path: str) -> str:
 def _endpoint(pid: int, inode: str) -> Endpoint | None:
     """Where the socket with this inode listens, None if it does not."""
     for table, proto, state in TABLES:
-        for fields in _rows(pid, table):
+        for fields in rows(pid, table):
             if fields[INODE] == inode and fields[STATE] == state:
-                host, port = _bound(fields)
+                host, port = address_of(fields[LOCAL])
                 return proto, host, port
     place = place_of(int(inode))
     return ("unix", place, 0) if place else None
@@ -157,16 +164,16 @@ def _is_shadowed(pid: int, ours: Listener, proto: str, host: str, port: int) -> 
     A socket bound to the address itself comes first; so does one on all IPv4 addresses before one on all IPv6 ones.
     """
     for table, kind, state in TABLES:
-        for fields in _rows(pid, table) if kind == proto else ():
-            bound, number = _bound(fields)
+        for fields in rows(pid, table) if kind == proto else ():
+            bound, number = address_of(fields[LOCAL])
             nearer = bound == host or (bound == "00" * 4 and len(host) == 8)
             if nearer and number == port and fields[STATE] == state and f"socket:[{fields[INODE]}]" != ours.name:
                 return True
     return False
 
 
-def _rows(pid: int, table: str) -> list[list[str]]:
-    """The table of the process's own network namespace."""
+def rows(pid: int | str, table: str) -> list[list[str]]:
+    """The kernel's table of sockets, of the process's own network namespace."""
     try:
         with open(f"/proc/{pid}/net/{table}", encoding="ascii") as file:
             return [fields for fields in [line.split() for line in file][1:] if len(fields) > INODE]
@@ -174,10 +181,10 @@ def _rows(pid: int, table: str) -> list[list[str]]:
         return []
 
 
-def _bound(fields: list[str]) -> tuple[str, int]:
-    """Host and port of a row. The kernel prints addresses as 32-bit words in its own byte order."""
-    text, _, port = fields[LOCAL].partition(":")
-    words = [text[at : at + 8] for at in range(0, len(text), 8)]
+def address_of(text: str) -> tuple[str, int]:
+    """Host and port of a column. The kernel prints addresses as 32-bit words in its own byte order."""
+    host, _, port = text.partition(":")
+    words = [host[at : at + 8] for at in range(0, len(host), 8)]
     if sys.byteorder == "little":
         words = [bytes.fromhex(word)[::-1].hex() for word in words]
     host = "".join(words).lower()

@@ -28,6 +28,7 @@ from netguard.supervisor.processes import look
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal
+    from collections.abc import Mapping
 
     from netguard.core.acts import Facts
     from netguard.core.commands import Command
@@ -36,7 +37,10 @@ if TYPE_CHECKING:
     from netguard.seccomp.notify import Listener
     from netguard.supervisor.after import After
     from netguard.supervisor.grants import Grant
+    from netguard.supervisor.inquiries import Inquiries
+    from netguard.supervisor.naming import Names
     from netguard.supervisor.outlet import Outlet
+    from netguard.supervisor.redirects import Redirects
     from netguard.supervisor.wall import Wall
 else:
     import _signal as signal  # likewise
@@ -68,6 +72,9 @@ class Loop:
         self.reported = False
         self.guarded: set[str] = set()
         self.wall: Wall | None = None
+        self.redirects: Redirects
+        self.inquiries: Inquiries
+        self.resolving: Names | None = None
         self.end: guest.Change | None = None
         self.next_tick = time.monotonic() + 1.0
         # One room for every frame: made anew each time, it would cost more than all else of a question.
@@ -81,11 +88,28 @@ class Loop:
         self.poll.register(self.listener, select.EPOLLIN)
         self.poll.register(self.desk.resolver.fd, select.EPOLLIN)
 
-    def behind(self, listener: Listener, *, hold: bool) -> None:
-        """From now on the guest's calls come out of this listener. hold: whether its sockets are made for it."""
-        from netguard.supervisor.wall import Wall  # not where there is none: it would only cost
+    def behind(self, listener: Listener, environ: Mapping[str, str], *, hold: bool) -> Wall:
+        """From now on the guest's calls come out of this listener.
 
-        self.wall = Wall(listener, self, self.address, hold=hold)
+        environ: what it was started with.  hold: whether its sockets are made for it.
+        """
+        from netguard.supervisor.inquiries import Inquiries  # not where there is no wall: it would only cost
+        from netguard.supervisor.redirects import Redirects
+        from netguard.supervisor.wall import Wall
+
+        self.redirects = Redirects()
+        self.inquiries = Inquiries(self.poll, self.redirects)
+        self.wall = Wall(listener, self, self.address, environ, hold=hold)
+        return self.wall
+
+    @property
+    def names(self) -> Names:
+        """What programs ask name servers; made when the first one does, which many runs never see."""
+        if self.resolving is None:
+            from netguard.supervisor.naming import Names
+
+            self.resolving = Names(self)
+        return self.resolving
 
     def serve(self, pid: int, inbox: signals.Inbox, *, must_report: bool, after: After | None = None) -> guest.Change:
         """Runs until the guest has ended and, if there is an `after`, all that it has started; returns how it ended.
@@ -108,6 +132,8 @@ class Loop:
             self.next_tick = time.monotonic() + 1.0  # the seconds of `after` begin now
             after.wait(lambda: self._turn(inbox), inbox)
         self._drain()
+        if self.resolving:
+            self.resolving.close()
         if self.wall:
             self.wall.tick()
             self.wall.close()
@@ -132,6 +158,8 @@ class Loop:
         now = time.monotonic()
         if now >= until:
             self.desk.due(now)
+            if self.resolving:
+                self.resolving.due(now)
             if self.wall:
                 self.wall.sweep(now)
             if now >= self.next_tick:
@@ -144,6 +172,8 @@ class Loop:
     def _until(self, now: float) -> float:
         """When something is to be done by itself."""
         until = self.desk.until(self.next_tick)
+        if self.resolving:
+            until = min(until, self.resolving.until() or until)
         return min(until, self.wall.until(now)) if self.wall else until
 
     def _ready(self, fd: int, events: int) -> None:
@@ -151,6 +181,8 @@ class Loop:
             self._accept()
         elif fd == self.desk.resolver.fd:
             self.desk.take_answers()
+        elif self.resolving and fd in self.resolving:
+            self.resolving.ready(fd, events)
         elif self.wall:
             self.wall.ready(fd, events)
 
@@ -260,11 +292,13 @@ class Loop:
         match question.op:
             case "ask":
                 facts = self.world.look(question, process, now)
+                if self.wall and question.fields[0] == "exec":
+                    return self.wall.programs.ask(peer, process, question, facts, now)
                 commands = session.ask(peer, process, question, facts, now)
                 self._keep(peer, frame, facts, commands)
                 return commands
             case "lookup":
-                return session.lookup(peer, process, question, now)
+                return session.lookups.lookup(peer, process, question, now)
             case "hello":
                 return self._greet(peer, question)
             case "hostile":

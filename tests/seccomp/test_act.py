@@ -231,8 +231,16 @@ def both(guest: str, uid: int | None, **spec: object) -> tuple[dict[str, object]
     return bare.said, walled.said
 
 
+#: With it no call is left to the kernel.
+CROWD = "import threading\nthreading.Thread(target=threading.Event().wait, daemon=True).start()\n"
+
+
 @pytest.mark.parametrize("uid", [None, NOBODY], ids=["as we are", "ordinary user"])
-@pytest.mark.parametrize("guest", [MATRIX, UNIX, BIG, MANY, FLAGS], ids=["inet", "unix", "big", "many", "flags"])
+@pytest.mark.parametrize(
+    "guest",
+    [MATRIX, UNIX, CROWD + UNIX, BIG, MANY, CROWD + MANY, FLAGS],
+    ids=["inet", "unix", "unix-threads", "big", "many", "many-threads", "flags"],
+)
 def test_guest_sees_no_difference(guest: str, uid: int | None) -> None:
     bare, walled = both(guest, uid)
     assert walled == bare

@@ -23,12 +23,15 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from netguard.core.process import Process
 from netguard.seccomp import abi, act, alarm, arguments, making, table, unheard
-from netguard.seccomp.callers import Callers
+from netguard.seccomp.callers import Caller, Callers
 from netguard.seccomp.held import Held
 from netguard.seccomp.notify import CONTINUE, Listener, Notification
 from netguard.seccomp.waiting import Done, Queue, Waiting
+from netguard.supervisor.redirects import Redirects
 from netguard.supervisor.stragglers import family
+from tests.support.proxy import Telling
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -43,6 +46,7 @@ class Outcome(NamedTuple):
 
     said: what it told.  status: its wait status.  text: what it wrote besides.
     seen: what the supervisor was asked.  vanished: calls that were given up.  longest: seconds that one step took it.
+    told: what a proxy was told of those that came to it.
     """
 
     said: dict[str, Any]
@@ -51,6 +55,7 @@ class Outcome(NamedTuple):
     seen: list[dict[str, Any]]
     vanished: int
     longest: float
+    told: list[Any]
 
     def calls(self, call: str) -> list[dict[str, Any]]:
         """What was asked by calls of one name."""
@@ -67,9 +72,12 @@ def run(guest: str, *, wall: str = ON, uid: int | None = None, timeout: float = 
     wall: "on"; "hold": its sockets are made for it, and none is copied; "off": no filter at all; "check": what a check
           without acting for the guest would be: the address is looked at and the kernel told to go on.
     deny_ports, deny_places: where nothing may be sent; all else is allowed.
+    deny_listen: protocols that may not listen.
     slow: seconds that each decision takes; with slow_answer, each answer to what has been done.
     killable: False for a kernel that cannot wait without being interrupted.
     files: how many descriptors the supervisor may have.
+    redirect: ports of TCP that a proxy of the supervisor's is reached in place of; `told` is what it has answered.
+    late:     how many connections the proxy refuses before it listens.
     inherited: whether the guest has a UDP socket from before, at `given_fd`.
     alarms: seconds between two signals that the supervisor gets, each of which may interrupt it.
     as_guest: the guest changes to this user, and the supervisor does not.
@@ -93,7 +101,7 @@ def run(guest: str, *, wall: str = ON, uid: int | None = None, timeout: float = 
     text = "\n".join(rest) + done.stderr
     assert report, f"the supervisor ended with {done.returncode}: {text}"
     assert not report["left"], f"descriptors that the supervisor has left open: {report['left']}"
-    return Outcome(said, report["status"], text, report["seen"], report["vanished"], report["longest"])
+    return Outcome(said, report["status"], text, report["seen"], report["vanished"], report["longest"], report["told"])
 
 
 class Supervisor:
@@ -111,6 +119,11 @@ class Supervisor:
         self.seen: list[dict[str, Any]] = []
         self.vanished = 0
         self.longest = 0.0
+        self.redirects = Redirects()
+        self.proxy = Telling(self.epoll, self.redirects)
+        self.told = self.proxy.told
+        self.redirects.map = {(None, port): self.proxy.at for port in spec.get("redirect", ())}
+        self.late = spec.get("late", 0)
 
     def loop(self, child: int) -> int:
         """Serves until nobody is left; returns the child's wait status."""
@@ -122,6 +135,8 @@ class Supervisor:
                 begun = time.monotonic()
                 if fd in self.queue:
                     self.end(self.queue.ready(fd))
+                elif fd in self.proxy:
+                    self.proxy.ready(fd)
                 elif fd == self.listener.fd:
                     self.serve()
                 self.longest = max(self.longest, time.monotonic() - begun)
@@ -139,6 +154,9 @@ class Supervisor:
         """Takes one call and answers it."""
         call = self.listener.receive()
         if call is None:
+            return
+        if self.names[call.number] == "recvfrom":
+            self.listener.answer(call.id, flags=CONTINUE)
             return
         if self.names[call.number].startswith("exec"):
             self.callers.forget(self.callers.find(call.tid).pid)
@@ -170,8 +188,13 @@ class Supervisor:
         if not self.allows(wanted):
             self.finish(call.id, call.tid, wanted, Done(0, 13))
             return
+        if wanted.goes_on:
+            note["goes_on"] = True
+            wanted.close()
+            self.listener.answer(call.id, flags=CONTINUE)
+            return
         try:
-            done = act.perform(wanted, caller)
+            done = self.perform(wanted, caller)
         except OSError as error:
             done = Done(0, error.errno or 1)
         if isinstance(done, Waiting):
@@ -181,8 +204,21 @@ class Supervisor:
             done = ended
         self.finish(call.id, call.tid, wanted, done)
 
+    def perform(self, wanted: arguments.Wanted, caller: Caller) -> Done | Waiting:
+        """Carries a call out, where it goes or at the proxy."""
+        proxy = self.redirects.proxy_for(wanted)
+        if proxy is None:
+            return act.perform(wanted, caller)
+        if self.late <= 0:
+            self.proxy.open()
+        self.late -= 1
+        process = Process(caller.pid, caller.tid, "", "", {})
+        return self.redirects.perform(wanted, caller, proxy, process)
+
     def allows(self, wanted: arguments.Wanted) -> bool:
         """Whether the list lets it through."""
+        if wanted.kind == "listen" and wanted.proto in self.spec.get("deny_listen", ()):
+            return False
         refused = wanted.port in self.spec.get("deny_ports", ()) or wanted.place in self.spec.get("deny_places", ())
         return not (wanted.kind == "connect" and refused)
 
@@ -191,7 +227,11 @@ class Supervisor:
         caller = self.callers.find(call.tid)
         name = self.names[call.number]
         if name in ("bind", "listen"):
-            self.listener.answer(call.id, flags=CONTINUE)
+            wanted = arguments.Wanted(name, caller.fetch(arguments.signed(call.args[0])))
+            wanted.identify()
+            refused = name == "listen" and wanted.domain == socket.AF_INET and "tcp" in self.spec.get("deny_listen", ())
+            wanted.close()
+            self.listener.answer(call.id, 0, 13 if refused else 0, 0 if refused else CONTINUE)
             return
         at = call.args[4] if name == "sendto" else call.args[1]
         if name in ("sendmsg", "sendmmsg"):
@@ -265,9 +305,10 @@ def _watch(spec: dict[str, Any], child: int, number: int, go: int) -> dict[str, 
     supervisor.callers.close()
     if supervisor.held:
         supervisor.held.close()
+    supervisor.proxy.close()
     os.close(supervisor.listener.fd)
     supervisor.epoll.close()
-    return {"status": status, **{name: getattr(supervisor, name) for name in ("seen", "vanished", "longest")}}
+    return {"status": status, **{name: getattr(supervisor, name) for name in ("seen", "vanished", "longest", "told")}}
 
 
 def main() -> None:
@@ -294,7 +335,7 @@ def main() -> None:
             sys.stderr.flush()
             os._exit(status)
     number = int.from_bytes(os.read(report_read, 4), "little", signed=True)
-    report_of: dict[str, Any] = {"seen": [], "vanished": 0, "longest": 0.0}
+    report_of: dict[str, Any] = {"seen": [], "vanished": 0, "longest": 0.0, "told": []}
     if number < 0:
         os.write(go_write, b"x")
         report_of["status"] = os.waitpid(child, 0)[1]
