@@ -38,9 +38,10 @@ class Facts:
     path:     unix socket, library or file with its links followed.  resolved: the real path of a program.
     options:  what a Python that starts reads as its own options; None when the program is no Python.
     outer:    what the run around this one says against it; "" when nothing.
+    barred:   why the kernel would not start this program, whatever the rules say; "" when it would.
     """
 
-    __slots__ = ("address", "names", "options", "outer", "own", "path", "resolved")
+    __slots__ = ("address", "barred", "names", "options", "outer", "own", "path", "resolved")
 
     def __init__(
         self,
@@ -58,6 +59,7 @@ class Facts:
         self.resolved = resolved
         self.options = options
         self.outer = ""
+        self.barred = ""
 
 
 NO_FACTS = Facts()
@@ -171,12 +173,19 @@ def _exec(question: Question, facts: Facts) -> Request:
     carried = question.fields[5].split()
     if any([name not in CARRIERS for name in carried]):
         raise Malformed("a variable that nobody knows")
-    found = [uncovering_option(facts.options)] if facts.options is not None else []
-    uncovered = ", ".join([reason for reason in [*found, *carried] if reason])
+    program = question.fields[6]
+    if "/../" in program:  # it lies where it leads to: `/usr/bin/*` does not mean `/usr/bin/../../tmp/x`
+        program = facts.resolved or program
     return Request(
-        "exec", program=question.fields[6], resolved=facts.resolved, argv=question.argv,
-        python=facts.options is not None, uncovered=uncovered,
+        "exec", program=program, resolved=facts.resolved, argv=question.argv,
+        python=facts.options is not None, uncovered=", ".join(uncovered(question, facts)),
     )  # fmt: skip
+
+
+def uncovered(question: Question, facts: Facts) -> list[str]:
+    """Why what starts will not be guarded, or brings code of its own before the guard."""
+    found = uncovering_option(facts.options) if facts.options is not None else ""
+    return [*([found] if found else []), *question.fields[5].split()]
 
 
 def _path(question: Question, facts: Facts) -> Request:

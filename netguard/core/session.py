@@ -61,6 +61,9 @@ UNREADABLE = (HOSTILE_RULE, *FOREIGN)
 #: What a denial is called that the run around this one made.
 OUTER_RULE = "outer-run"
 
+#: What a denial is called of a program that the rules grant and the kernel's own list does not have.
+FENCE_RULE = "not-listed"
+
 #: Lines a second, for the whole run, about what was noticed on the channel: they follow no decision and so cost a guest
 #: nothing to bring about, and must not bury what matters. Outcomes need no bound: each belongs to one recorded act.
 TAMPERS_A_SECOND = 100
@@ -108,6 +111,8 @@ class Session:
         decision = decide(self.policy, request)
         if facts.outer and decision.verdict != DENY:
             decision = Decision(DENY, OUTER_RULE, facts.outer)
+        elif facts.barred and decision.verdict != DENY:
+            decision = Decision(DENY, FENCE_RULE, facts.barred)
         return self.settle(to, question, process, request, decision, now)
 
     def hostile(self, to: Asker, process: Process, question: Question, why: str) -> list[Command]:

@@ -99,7 +99,8 @@ RULE_KEYS = table(
     Key(
         "program",
         "text or a list of texts",
-        "Programs, `*` standing for anything. Without a slash: the base name of the path as given or as resolved.",
+        "Programs, `*` standing for anything. Without a slash: the base name of the path as given or as resolved. "
+        "A list of all that may start [holds](#programs) behind the wall; one name by itself is advisory.",
         ("exec",),
     ),
     Key(

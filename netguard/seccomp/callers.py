@@ -176,6 +176,11 @@ class Callers:
             return caller
         return self.anew(tid)
 
+    def living(self, tid: int) -> Caller:
+        """The same for one that nothing will be fetched from, so that it has to be asked. Raises OSError: gone."""
+        caller = self.find(tid)
+        return caller if caller.is_alive() else self.anew(tid)
+
     def anew(self, tid: int) -> Caller:
         """The same, forgetting who had that number before."""
         if tid in self._known:
@@ -186,18 +191,17 @@ class Callers:
         self._known[tid] = caller
         return caller
 
-    def executes(self, tid: int) -> None:
-        """A thread is about to execute a program: what is known of its process will not hold. Raises OSError: gone.
+    def executes(self, caller: Caller) -> None:
+        """A thread is about to execute a program: what is known of its process will not hold.
 
         Nobody says when it has. One that is not the first takes the first's number over, and until then the first may
         call and be known as what it was: so of such a process nothing is kept from now on.
         """
-        pid = int(field(status(str(tid)), b"Tgid"))
-        self.forget(pid)
-        if tid != pid:
+        self.forget(caller.pid)
+        if caller.tid != caller.pid:
             self._let_go_of_ended()
             if len(self._changing) < MAX_CHANGING:
-                self._changing[pid] = None
+                self._changing[caller.pid] = None
 
     def forget(self, pid: int) -> None:
         """What was known of a process's threads, and their memory, is no longer theirs."""

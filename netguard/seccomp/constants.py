@@ -92,6 +92,8 @@ VALUES: dict[str, int] = {
     "F_SETOWN": 8,
     "F_SETOWN_EX": 15,
     "F_SETLEASE": 1024,
+    # <linux/memfd.h>, since Linux 6.3
+    "MFD_NOEXEC_SEAL": 8,
     # <linux/fanotify.h>
     "FAN_CLASS_CONTENT": 4,
     "FAN_CLASS_PRE_CONTENT": 8,

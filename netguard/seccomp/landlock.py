@@ -21,6 +21,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    File = tuple[str, int, int]
+
 #: LANDLOCK_CREATE_RULESET_VERSION: say which ABI this is, and make nothing.
 _VERSION = 1
 
@@ -29,6 +31,11 @@ _VERSION = 1
 #: domain that handles no right to files would do as well, until the guest makes one of its own inside: then ours
 #: refuses what that one grants (seen on Linux 6.18). It costs a twentieth of each `open`, a quarter of each `rename`.
 _REFER = 1 << 13
+
+#: LANDLOCK_ACCESS_FS_EXECUTE, from ABI 1: to start a file. A domain that handles it refuses every file that no rule
+#: grants it on, also as the interpreter of a script or the loader of a program; files that live in memory alone
+#: (memfd_create) it does not ask about, and what is mapped as code neither.
+_EXECUTE = 1
 
 #: LANDLOCK_ACCESS_NET_BIND_TCP, LANDLOCK_ACCESS_NET_CONNECT_TCP, from ABI 4.
 _BIND, _CONNECT = 1, 2
@@ -132,7 +139,7 @@ def version() -> int:
     return kernel.create_ruleset(None, _VERSION)
 
 
-def restrict(fence: Fence, ports: Ports = NONE) -> None:
+def restrict(fence: Fence, ports: Ports = NONE, files: Iterable[File] | None = None) -> None:
     """Puts the calling process into the domain, for good, with all it starts. Raises OSError: nothing is done then.
 
     For the guest's process before it is the guest's: after no_new_privs, before the filter. It must have one thread,
@@ -140,21 +147,37 @@ def restrict(fence: Fence, ports: Ports = NONE) -> None:
 
     ports: what the guest may do by itself with TCP. Where that is something, there is nobody who connects for it, and
     the abstract sockets of others stay open: closed, they would be closed for what the rules allow too.
+
+    files: the only ones that may be started from now on, each as (path, device, inode); None for all there are. One
+    that is no longer the same is left out.
     """
     if not fence.ptrace:
         return
     scopes = _SIGNALS | (_ABSTRACT if ports is NONE else 0) if fence.scope else 0
     limited = [(right, each) for right, each in ports.each() if each is not None] if fence.tcp else []
-    ruleset = kernel.create_ruleset(_RULESET.pack(_REFER, sum([right for right, _ in limited]), scopes), 0)
+    rights = _REFER if files is None else _REFER | _EXECUTE
+    ruleset = kernel.create_ruleset(_RULESET.pack(rights, sum([right for right, _ in limited]), scopes), 0)
     try:
-        root = os.open("/", os.O_PATH | os.O_CLOEXEC)
-        try:
-            kernel.add_rule(ruleset, _BENEATH, _PATH_BENEATH.pack(_REFER, root))
-        finally:
-            os.close(root)
+        _grant(ruleset, _REFER, "/")
+        for path, *identity in files or ():
+            try:
+                _grant(ruleset, _EXECUTE, path, identity)
+            except FileNotFoundError:
+                pass
         for right, each in limited:
             for port in each:
                 kernel.add_rule(ruleset, _PORT, _NET_PORT.pack(right, port))
         kernel.syscall("landlock_restrict_self", ruleset, 0)
     finally:
         os.close(ruleset)
+
+
+def _grant(ruleset: int, right: int, path: str, identity: list[int] | None = None) -> None:
+    """A right on what a path leads to; nothing if that is another file than was looked at."""
+    fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    try:
+        about = os.fstat(fd)
+        if identity is None or identity == [about.st_dev, about.st_ino]:
+            kernel.add_rule(ruleset, _BENEATH, _PATH_BENEATH.pack(right, fd))
+    finally:
+        os.close(fd)

@@ -68,6 +68,7 @@ class Launch:
     programs: (path, argv), tried in order while the kernel knows no format for one.
     mask:     the signal mask that the guest gets.
     fence:    of Landlock; None for none.  notify: whether its calls are handed over; else only the static part holds.
+    files:    see `landlock.restrict`.
     hold:     whether its sockets have to be made for it.
     ports, closed: what it may do by itself with TCP, and what no rule grants: see `landlock.restrict`, `table.program`.
     Raises Refused; then there is no child.
@@ -81,6 +82,7 @@ class Launch:
         fence: landlock.Fence | None,
         *,
         notify: bool = True,
+        files: Iterable[landlock.File] | None = None,
         hold: bool = False,
         ports: landlock.Ports = landlock.NONE,
         closed: tuple[str, ...] = (),
@@ -92,7 +94,10 @@ class Launch:
         self._said, say = os.pipe()
         heard, self._go = os.pipe()
         signals = notify and not (fence and fence.scope)
-        program = table.program(abi.MACHINE, notify=notify, signals=signals, hold=hold, closed=closed)
+        listed = files is not None and fence is not None and fence.ptrace
+        program = table.program(
+            abi.MACHINE, notify=notify, signals=signals, hold=hold, closed=closed, listed=listed
+        )  # fmt: skip
         hand: _socket.socket | None = None
         self._hand: _socket.socket | None = None
         if hold:
@@ -102,7 +107,7 @@ class Launch:
         if not self.pid:
             os.close(self._said)
             os.close(self._go)
-            child(programs, environ, mask, Fences(parent, fence, program, notify, hand, ports), say, heard)
+            child(programs, environ, mask, Fences(parent, fence, program, notify, hand, ports, files), say, heard)
         os.close(say)
         os.close(heard)
         if hand:
@@ -205,7 +210,7 @@ class Fences:
     parent: the supervisor, without which it must not live.  hand: what the listener is sent over, if it has to be.
     """
 
-    __slots__ = ("fence", "hand", "notify", "parent", "ports", "program")
+    __slots__ = ("fence", "files", "hand", "notify", "parent", "ports", "program")
 
     def __init__(
         self,
@@ -215,6 +220,7 @@ class Fences:
         notify: bool,
         hand: _socket.socket | None,
         ports: landlock.Ports,
+        files: Iterable[landlock.File] | None,
     ) -> None:
         self.parent = parent
         self.fence = fence
@@ -222,6 +228,7 @@ class Fences:
         self.notify = notify
         self.hand = hand
         self.ports = ports
+        self.files = files
 
     def stand(self) -> int:
         """Puts them up, one after the other; returns the listener. Raises Refused."""
@@ -234,7 +241,7 @@ class Fences:
             rights.of_guest()
             step = "landlock"
             if self.fence:
-                landlock.restrict(self.fence, self.ports)
+                landlock.restrict(self.fence, self.ports, self.files)
             step = "listener" if self.notify else "filter"
             return HandOver(self.hand).after(self._filter) if self.hand else self._filter()
         except OSError as error:

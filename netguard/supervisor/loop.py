@@ -28,6 +28,7 @@ from netguard.supervisor.processes import look
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal
+    from collections.abc import Mapping
 
     from netguard.core.acts import Facts
     from netguard.core.commands import Command
@@ -87,15 +88,19 @@ class Loop:
         self.poll.register(self.listener, select.EPOLLIN)
         self.poll.register(self.desk.resolver.fd, select.EPOLLIN)
 
-    def behind(self, listener: Listener, *, hold: bool) -> None:
-        """From now on the guest's calls come out of this listener. hold: whether its sockets are made for it."""
+    def behind(self, listener: Listener, environ: Mapping[str, str], *, hold: bool) -> Wall:
+        """From now on the guest's calls come out of this listener.
+
+        environ: what it was started with.  hold: whether its sockets are made for it.
+        """
         from netguard.supervisor.inquiries import Inquiries  # not where there is no wall: it would only cost
         from netguard.supervisor.redirects import Redirects
         from netguard.supervisor.wall import Wall
 
         self.redirects = Redirects()
         self.inquiries = Inquiries(self.poll, self.redirects)
-        self.wall = Wall(listener, self, self.address, hold=hold)
+        self.wall = Wall(listener, self, self.address, environ, hold=hold)
+        return self.wall
 
     @property
     def names(self) -> Names:
@@ -287,6 +292,8 @@ class Loop:
         match question.op:
             case "ask":
                 facts = self.world.look(question, process, now)
+                if self.wall and question.fields[0] == "exec":
+                    return self.wall.programs.ask(peer, process, question, facts, now)
                 commands = session.ask(peer, process, question, facts, now)
                 self._keep(peer, frame, facts, commands)
                 return commands

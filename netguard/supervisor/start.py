@@ -22,12 +22,20 @@ if TYPE_CHECKING:
 
     from netguard.policy.static import Static
     from netguard.seccomp.notify import Listener
+    from netguard.supervisor.listed import Listed
     from netguard.supervisor.target import Target
 
 
 #: Why there is no more than tier C inside another run, and what would help.
 INSIDE = "inside another run, whose wall alone decides on native code and other programs"
 OUTSIDE = "run netguard outside of it"
+
+#: Why a list of programs is not held.
+NO_LANDLOCK = "Landlock, which would hold the list, is not there"
+
+
+#: Python takes modules and bytecode from there before a guard can stand.
+MOVED = ("PYTHONPATH", "PYTHONPYCACHEPREFIX")
 
 
 class Start:
@@ -36,13 +44,22 @@ class Start:
     static: what of the rules can be held without asking, for where nobody is asked.
     tier:   what this machine gives, None where no wall was wanted.
     launch: the child that stands ready; None where there is nothing but the witness.
+    listed: the only files that may start, or why there is no such list.
     """
 
-    def __init__(self, target: Target, environ: Mapping[str, str], mask: Iterable[int], static: Static = OPEN) -> None:
+    def __init__(
+        self,
+        target: Target,
+        environ: Mapping[str, str],
+        mask: Iterable[int],
+        listed: Listed | str = "",
+        static: Static = OPEN,
+    ) -> None:
         self.target = target
         self.static = static
         self.environ = environ
         self.mask = mask
+        self.listed = listed
         self.tier: Tier | None = None
         self.launch: Launch | None = None
 
@@ -80,13 +97,21 @@ class Start:
                 self.tier = tiers.after(failed)
 
     def _launch(self, tier: Tier) -> Launch:
-        programs = guest.programs(self.target)
+        programs, files = guest.programs(self.target), None if isinstance(self.listed, str) else self.listed.found
         if tier.decides:
-            return Launch(programs, self.environ, self.mask, tier.fence, hold=self.holds)
+            return Launch(programs, self.environ, self.mask, tier.fence, hold=self.holds, files=files)
         limited = self.holds_ports and self.static.tcp
         closed = (*self.static.closed(), *(("fast open",) if limited and self.static.connect is not None else ()))
         ports = landlock.Ports(self.static.connect, self.static.listen) if limited else landlock.Ports()
-        return Launch(programs, self.environ, self.mask, tier.fence, notify=False, ports=ports, closed=closed)
+        return Launch(
+            programs, self.environ, self.mask, tier.fence, notify=False, ports=ports, closed=closed, files=files
+        )  # fmt: skip
+
+    @property
+    def fenced(self) -> Listed | None:
+        """The list of files that the kernel is held to, None without one."""
+        stands = self.launch and self.tier and self.tier.fence and self.tier.fence.ptrace
+        return self.listed if stands and not isinstance(self.listed, str) else None
 
     def said(self) -> dict[str, str]:
         """What the trail's first line says of the wall."""
@@ -102,6 +127,10 @@ class Start:
             found["static"] = self.static.words(ports=self.holds_ports)
         if tier.fence:
             found["landlock"] = f"ABI {tier.fence.abi}" + (f": {tier.fence.note}" if tier.fence.note else "")
+        if self.fenced:
+            found["execute"] = f"on: only {len(self.fenced.found)} files start"
+        else:
+            found["execute"] = f"off: {self.listed if isinstance(self.listed, str) else NO_LANDLOCK}"
         return found
 
     def go(self) -> int:
@@ -126,18 +155,20 @@ def ready(
     mask: Iterable[int],
     keep_fds: tuple[int, ...],
     wall: str,
+    listed: Listed | str = "",
     *,
     inside: bool = False,
     static: Static = OPEN,
 ) -> Start:
     """Returns the guest, ready to run behind the wall that is asked for: "auto", "require" or "off".
 
+    listed: the only files that may start, or why there is no such list.
     static: what of the rules can be held where nobody is asked (tier C).
     inside: whether there is a run with a wall around this one, so that what is missing here is missing for that.
     Raises StartError: when a wall is required and this machine gives none, and for a descriptor that is not there.
     """
     guest.shut_inherited(keep_fds, target.fds)
-    start = Start(target, environ, mask, static)
+    start = Start(target, environ, mask, listed, static)
     if wall != "off":
         start.stand()
     if inside and start.tier and start.tier.letter != "A":
@@ -147,3 +178,19 @@ def ready(
         start.give_up()
         raise StartError(f"--wall require: {refusal}")
     return start
+
+
+def environment(address: str, run: str, *, inside: bool) -> dict[str, str]:
+    """The guest's environment: its own, and what asks for the guard in every Python that inherits it.
+
+    What would run code of the guest's before the guard travels under another name; the shim puts it back.
+
+    inside: whether this process is itself under guard.
+    """
+    from netguard.paths import starter_dir
+
+    found = {name: value for name, value in os.environ.items() if name not in MOVED}
+    found.update({f"NETGUARD_{name}": os.environ[name] for name in MOVED if name in os.environ})
+    if inside:
+        found["NETGUARD_INSIDE"] = "1"  # or the guard around us would have its own supervisor asked
+    return {**found, "PYTHONPATH": starter_dir(), "NETGUARD_CHANNEL": address, "NETGUARD_RUN": run}

@@ -45,6 +45,8 @@ from netguard.supervisor.stragglers import family
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from netguard.seccomp.arguments import Wanted
     from netguard.seccomp.callers import Caller
     from netguard.seccomp.notify import Listener, Notification
@@ -79,11 +81,13 @@ OURS = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 class Wall:
     """The notified calls of one run.
 
-    loop: of the run.  address: the channel's, as its name is written.
+    loop: of the run.  address: the channel's, as its name is written.  environ: what the guest was started with.
     held: the guest's sockets, where they have to be made for it (tier B); else None.
     """
 
-    def __init__(self, listener: Listener, loop: Loop, address: str, *, hold: bool = False) -> None:
+    def __init__(
+        self, listener: Listener, loop: Loop, address: str, environ: Mapping[str, str], *, hold: bool = False
+    ) -> None:
         self.listener = listener
         self.loop = loop
         self.address = AF_UNIX.to_bytes(2, sys.byteorder) + b"\0" + address[1:].encode()
@@ -93,7 +97,7 @@ class Wall:
         loop.poll.register(listener.fd, select.EPOLLIN)
         self.acting = Acting(listener, loop, self.process_of)
         self.notes = Notes(loop.poll, self.acting.told)
-        self.programs = Programs(self)
+        self.programs = Programs(self, environ)
         self.diversions = Diversions(self)
         self.taken: deque[Notification] = deque()
         self.calls = {NUMBERS[name]: name for name in (*NOTIFIED, *SIGNALS, *MAKING)}
@@ -161,6 +165,7 @@ class Wall:
         """Once a second: what was said that belongs to no call to come, and what nobody will ask for again."""
         self.notes.hear()
         now = time.monotonic()
+        self.programs.announced.sweep(now)
         self.udp = {key: known for key, known in self.udp.items() if known[0] > now}
         for _, _, commands, _ in self.loop.desk.later:
             for command in commands:
@@ -195,7 +200,7 @@ class Wall:
                 self.listener.answer(call.id, error=value, flags=flags)
                 return
             if name in STARTS:
-                self.programs.handle(call)
+                self.programs.handle(call, name)
                 return
             if name == "recvfrom" and not self.diversions.receives(call):
                 self.listener.answer(call.id, flags=CONTINUE)

@@ -142,7 +142,7 @@ def test_processes_that_changed_and_have_ended_make_room(monkeypatch: pytest.Mon
     for _ in range(6):
         with talker("word") as child:
             _, tid = told(child)
-            known.executes(tid)
+            known.executes(known.find(tid))
             caller = known.find(child.pid)
             assert known.find(child.pid) is not caller, "it may be another program at any moment"
     with talker("word") as child:
