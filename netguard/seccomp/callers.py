@@ -100,9 +100,10 @@ class Caller:
             return b""  # nothing is mapped there
         return data
 
-    def write(self, address: int, data: bytes) -> None:
-        """Writes into its memory, where it could do so itself. Raises OSError: EFAULT, or gone."""
-        abi.write_memory(self.tid, address, data)
+    def write(self, *parts: tuple[int, bytes]) -> None:
+        """Writes into its memory, to each address what belongs there, where it could do so itself. Raises OSError:
+        EFAULT, or gone."""
+        abi.write_memory(self.tid, *parts)
 
     def signal(self, number: int) -> None:
         """Sends the thread a signal, as the kernel would have. One that is gone needs none."""

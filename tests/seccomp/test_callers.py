@@ -85,7 +85,7 @@ def test_memory_that_is_not_there_is_a_fault() -> None:
             with pytest.raises(OSError, match="Bad address"):
                 caller.read(at, 16)
             with pytest.raises(OSError, match="Bad address"):
-                caller.write(at, b"x")
+                caller.write((at, b"x"))
         assert caller.read(8, 0) == b""
     known.close()
 
