@@ -15,9 +15,9 @@ CLI = f"""\
 {note("the command's own module in `netguard/commands/`")}
 
 `netguard COMMAND` and `python -m netguard COMMAND` are the same. Every command has `--help`; `netguard --version` says
-which version it is. A rule file may also be a pack that is shipped: `agent`, `audit`, `deny-all`, `loopback`,
-`metadata`, `package-install`, written so or as `netguard:agent`; a file of that name in the current folder is written
-`./agent`. What each ends with is in [environment and exit statuses](environment.md#exit-statuses).
+which version it is. A rule file may also be a pack that is shipped: `agent`, `audit`, `deny-all`, `local-services`,
+`loopback`, `metadata`, `package-install`, written so or as `netguard:agent`; a file of that name in the current folder
+is written `./agent`. What each ends with is in [environment and exit statuses](environment.md#exit-statuses).
 
 """
 

@@ -15,6 +15,7 @@ from netguard.dns.codes import (
     FIXED,
     HEAD,
     MAX_MESSAGE,
+    OPCODE,
     PAIR,
     QR,
     RA,
@@ -128,7 +129,7 @@ def rejection(data: bytes, error: Malformed) -> bytes:
     except Malformed:
         question = b""
     tail = option(ASKED_SIZE, False, error.rcode) if error.rcode > RCODE else b""
-    flags = QR | (flags & (0x7800 | RD | CD)) | (error.rcode & RCODE)
+    flags = QR | (flags & (OPCODE | RD | CD)) | (error.rcode & RCODE)
     return HEAD.pack(number, flags, 1 if question else 0, 0, 0, 1 if tail else 0) + question + tail
 
 

@@ -140,6 +140,8 @@ class Diversions:
             return False
         self.loop.session.decisions -= 1  # there is no line of it
         call.servers, call.instead = None, None
+        if call.wanted.messages and not self._passes(call):
+            return True
         self.wall.acting.perform(call)
         return True
 
@@ -153,16 +155,24 @@ class Diversions:
     def send(self, call: Call) -> None:
         """Decides on what is sent, and has it sent when it is granted; its sender need not wait for that."""
         wanted = call.wanted
+        if not self._passes(call):
+            return
         process = self.wall.process_of(call.caller)
         payload = wanted.messages[0].payload
-        denied = self.loop.names.denied(process, payload)
-        if denied is not None:
-            self.wall.settle(call, DENY, denied, 0)
-            return
         letter = Letter(call)
         self.loop.names.judge_only(process, payload, letter.go, call.servers)
         many = sending.counted(wanted, call.caller, [len(payload)]) if wanted.counts else Done(len(payload))
         self.wall.acting.finish(call, many)
+
+    def _passes(self, call: Call) -> bool:
+        """Whether a datagram is not denied for the name that it asks for; else that is what its sender is told."""
+        if call.wanted.proto != "udp":
+            return True
+        process = self.wall.process_of(call.caller)
+        denied = self.loop.names.denied(process, call.wanted.messages[0].payload)
+        if denied is not None:
+            self.wall.settle(call, DENY, denied, 0)
+        return denied is None
 
     # Who has sent it
 

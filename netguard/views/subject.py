@@ -145,9 +145,11 @@ def arguments_text(record: Record) -> str:
 
 
 def code_text(record: Record) -> str:
-    """Where in the guest's code it came from, `script.py:12 upload`, or which program it was that announces nothing,
-    `curl`; raw, "" if nobody said."""
-    return " ".join(part for part in code_parts(record) if part)
+    """Where in the guest's code it came from, `script.py:12 upload`, or which library and program it was that announced
+    nothing, `libcurl.so.4 in curl`; raw, "" if nobody said."""
+    found = " ".join(part for part in code_parts(record) if part)
+    library = library_of(record) if found == unannounced(record) else ""
+    return f"{library} in {found}" if library and found else found
 
 
 def code_parts(record: Record) -> tuple[str, str]:
@@ -163,13 +165,16 @@ def code_parts(record: Record) -> tuple[str, str]:
     return f"{name}:{line}" if line else name, str(func) if func and func != "<module>" else ""
 
 
+def library_of(record: Record) -> str:
+    """The name of the library that made a call, raw; "" where nobody said, or the program itself did."""
+    code, proc = record.get("code"), record.get("proc")
+    library = str(code.get("library") or "") if isinstance(code, dict) else ""
+    return "" if isinstance(proc, dict) and proc.get("exe") == library else library.rpartition("/")[2]
+
+
 def unannounced(record: Record) -> str:
-    """`libcurl.so.4 in python3.12`: the library and the program whose call the kernel saw and nobody announced, raw; ""
-    for any other record."""
+    """The name of the program whose call the kernel saw and nobody announced, raw; "" for any other record."""
     proc = record.get("proc")
     if record.get("layers") not in (["kernel"], ("kernel",)) or not isinstance(proc, dict):
         return ""
-    code, program = record.get("code"), str(proc.get("exe") or "")
-    library = str(code.get("library") or "") if isinstance(code, dict) else ""
-    name = program.rpartition("/")[2]
-    return name if library in ("", program) else f"{library.rpartition('/')[2]} in {name}"
+    return str(proc.get("exe") or "").rpartition("/")[2]

@@ -93,7 +93,7 @@ ANSWERS = {
     "one count of 65,535": header(1, 65535) + WWW + record(POINTER, A, b"\1\2\3\4"),
     "the last count of 65,535": header(1, 0, 0, 65535) + WWW + record(POINTER, A, b"\1\2\3\4"),
     "more records than there are octets for": header(1, 2) + WWW + record(POINTER, A, b"\1\2\3\4"),
-    "more records than any name has": header(1, 1025) + WWW + record(POINTER, A, b"\1\2\3\4") * 1025,
+    "more records than any name has": header(1, 1025) + WWW + record(POINTER, 16, b"\3abc") * 1025,
     "an owner that is its own pointer": answered(record(pointer(33), A, b"\1\2\3\4")),
     "an owner that points forward": answered(record(pointer(50), A, b"\1\2\3\4"), record(POINTER, A, b"\1\2\3\4")),
     "an owner that points into the header": answered(record(pointer(4), A, b"\1\2\3\4")),  # which has a root there

@@ -74,6 +74,7 @@ def test_chain_through_a_dname_is_followed() -> None:
         "www.example.com. 60 IN CNAME evil.net.",  # a second target
         "edge.cdn.net. 60 IN AAAA ::ffff:10.0.0.1",  # not asked for
         "edge.cdn.net. 60 IN TXT 10.0.0.1",
+        "evil.net. 60 IN DNAME evil.org.",
         "edge.cdn.net. 60 IN HTTPS 1 . ipv4hint=10.0.0.1",
     ],
 )

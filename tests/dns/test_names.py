@@ -88,3 +88,19 @@ def test_name_that_was_seen_is_read_alike() -> None:
         assert found == (name("d.c.b.example.com"), 39)
         assert seen[35] == (name("d.c.b.example.com"), 3)
         assert seen[14] == (name("example.com"), 0)
+    assert read_name(header() + b"\1a\0\xc0\x0c", 15, {12: (name("b"), 0)}) == (name("b"), 17)
+
+
+def test_pointers_are_counted_through_names_that_were_seen() -> None:
+    data, place, seen = header() + b"\1a\0", 12, {}
+    for count in range(1, 18):
+        here = len(data)
+        data += b"\1a" + (0xC000 | place).to_bytes(2, "big")
+        place = here
+        if count == 17:
+            with pytest.raises(Malformed):
+                read_name(data, here, seen)
+            with pytest.raises(Malformed):
+                read_name(data, here, {})
+        else:
+            assert read_name(data, here, seen)[0] == b"\1a" * (count + 1) + b"\0" == read_name(data, here, {})[0]

@@ -100,17 +100,19 @@ def race(guest: str, act: str = "", *, wall: str = "on", seconds: float = 0.8) -
         return Arrived(drain(good), drain(evil))
 
 
+@pytest.mark.parametrize("wall", ["on", "hold"])
 @pytest.mark.parametrize("act", ["sendto", "sendmsg", "sendmmsg", "connect"])
-def test_address_that_flips_reaches_only_what_was_granted(act: str) -> None:
+def test_address_that_flips_reaches_only_what_was_granted(act: str, wall: str) -> None:
     assert race(FLIPPED, act, wall="check").evil, "a check alone lets it through: the race is real"
-    held = race(FLIPPED, act)
+    held = race(FLIPPED, act, wall=wall)
     assert not held.evil
     assert held.good
 
 
-def test_descriptor_that_is_swapped_is_the_one_that_was_looked_at() -> None:
+@pytest.mark.parametrize("wall", ["on", "hold"])
+def test_descriptor_that_is_swapped_is_the_one_that_was_looked_at(wall: str) -> None:
     assert race(SWAPPED, wall="off").evil
-    assert not race(SWAPPED).evil
+    assert not race(SWAPPED, wall=wall).evil
 
 
 #: One number, two sockets: a unix one, which may listen, and one of INET that was never bound. Were that one to listen,

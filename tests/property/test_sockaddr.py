@@ -96,7 +96,7 @@ def is_same(ours: tuple[int, int] | None, theirs: tuple[int, int]) -> bool:
     return ours == theirs or (ours is not None and ours[1] == 0 and theirs in ((4, 0x7F000001), (6, 1)))
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow])
+@settings(suppress_health_check=[HealthCheck.too_slow], max_examples=min(settings().max_examples, 2_000))
 @given(CASES)
 def test_address_is_what_the_kernel_takes_it_for(
     kernel: tuple[Child[str], int], cases: list[tuple[str, int, int, bytes]]

@@ -14,6 +14,7 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
+from types import FunctionType, MethodType
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
@@ -51,7 +52,7 @@ def sizes(root: object) -> Iterator[tuple[str, int]]:
         for attribute, value in attributes(thing):
             if isinstance(value, TABLES):
                 yield f"{name}.{attribute}", len(value)
-            elif type(value).__module__.startswith("netguard.") and id(value) not in seen:
+            elif is_ours(value) and id(value) not in seen:
                 seen.add(id(value))
                 todo.append((f"{name}.{attribute}", value))
     for name, module in list(sys.modules.items()):
@@ -61,8 +62,21 @@ def sizes(root: object) -> Iterator[tuple[str, int]]:
                     yield f"{name}:{attribute}", len(value)
 
 
+def is_ours(value: object) -> bool:
+    """Whether it is looked into."""
+    own = value if isinstance(value, FunctionType | MethodType) else type(value)
+    return str(own.__module__).startswith("netguard.")
+
+
 def attributes(thing: object) -> Iterator[tuple[str, Any]]:
-    """An object's own, in slots and in its dictionary."""
+    """An object's own, in slots and in its dictionary; of a function what it closes over, of a method whose it is."""
+    if isinstance(thing, FunctionType):
+        for name, cell in zip(thing.__code__.co_freevars, thing.__closure__ or (), strict=True):
+            yield name, cell.cell_contents
+        return
+    if isinstance(thing, MethodType):
+        yield "self", thing.__self__
+        return
     yield from getattr(thing, "__dict__", {}).items()
     for kind in type(thing).__mro__:
         slots = getattr(kind, "__slots__", ())

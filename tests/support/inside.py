@@ -1,7 +1,8 @@
-"""Runs a command in the fresh network and mount namespaces it was started in: `inside.py [--anywhere] -- command`.
+"""Runs a command in the fresh network and mount namespaces it was started in, all of it after `--`.
 
-Brings `lo` up, makes 127.0.0.1 the only name server, and hides the sockets of the host's resolvers: a name asked of
-one of those would be looked up by a process outside. It must never be run in the host's own namespaces.
+Brings `lo` up, makes one name server the only one (127.0.0.1, or --server=ADDRESS), and hides the sockets of the host's
+resolvers: a name asked of one of those would be looked up by a process outside. With --anywhere every address is this
+machine's. It must never be run in the host's own namespaces.
 """
 
 import ctypes
@@ -14,7 +15,7 @@ import sys
 import tempfile
 
 # linux/sockios.h, linux/if.h, linux/mount.h
-SIOCSIFFLAGS, IFF_UP, IFF_RUNNING = 0x8914, 0x1, 0x40
+SIOCSIFFLAGS, SIOCSIFADDR, IFF_UP, IFF_RUNNING = 0x8914, 0x8916, 0x1, 0x40
 MS_BIND = 0x1000
 
 #: Sockets by which libc's name service reaches a resolver outside: nss-resolve, nscd, mdns.
@@ -35,6 +36,13 @@ def bring_lo_up() -> None:
         fcntl.ioctl(any_socket, SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", IFF_UP | IFF_RUNNING))
 
 
+def add_address(address: str) -> None:
+    """Makes an IPv6 address ours, so that a server can be bound to it: a local route is enough for IPv4 only."""
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as any_socket:
+        packed = socket.inet_pton(socket.AF_INET6, address)
+        fcntl.ioctl(any_socket, SIOCSIFADDR, struct.pack("16sIi", packed, 128, socket.if_nametoindex("lo")))
+
+
 def make_every_address_local(family: int) -> None:
     """Any destination is this machine: a server on the wildcard address sees whatever tries to leave."""
     route = struct.pack("8BI", family, 0, 0, 0, RT_TABLE_LOCAL, RTPROT_STATIC, RT_SCOPE_HOST, RTN_LOCAL, 0)
@@ -53,8 +61,8 @@ def mount(source: str, target: str, kind: "str | None", flags: int) -> None:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), target)
 
 
-def hide_resolvers() -> None:
-    """Cover the folders of the host's resolvers, then say 127.0.0.1 where resolv.conf is read from."""
+def hide_resolvers(server: str) -> None:
+    """Cover the folders of the host's resolvers, then name the server where resolv.conf is read from."""
     covered = [folder for folder in map(os.path.realpath, RESOLVERS) if os.path.isdir(folder)]
     for folder in covered:
         mount("none", folder, "tmpfs", 0)
@@ -64,7 +72,7 @@ def hide_resolvers() -> None:
     if not os.path.exists(target):
         return  # without the file libc asks 127.0.0.1, which is what we want
     with tempfile.NamedTemporaryFile("w") as ours:
-        ours.write("nameserver 127.0.0.1\noptions timeout:1 attempts:1\n")
+        ours.write(f"nameserver {server}\noptions timeout:1 attempts:1\n")
         ours.flush()
         os.chmod(ours.name, 0o644)
         mount(ours.name, target, None, MS_BIND)
@@ -78,7 +86,11 @@ def main() -> None:
     if "--anywhere" in options:
         make_every_address_local(socket.AF_INET)
         make_every_address_local(socket.AF_INET6)
-    hide_resolvers()
+    servers = [option.partition("=")[2] for option in options if option.startswith("--server=")]
+    for server in servers:
+        if ":" in server:
+            add_address(server)
+    hide_resolvers((servers or ["127.0.0.1"])[0])
     os.execvp(command[0], command)
 
 

@@ -24,13 +24,15 @@ ROOT = os.path.dirname(os.path.dirname(SUPPORT))
 _PLAIN = (sys.executable, "-I", "-S")
 
 
-def isolated(command: Sequence[str], *, anywhere: bool = False) -> list[str]:
+def isolated(command: Sequence[str], *, anywhere: bool = False, server: str = "") -> list[str]:
     """The argument list that runs `command` in a namespace of its own.
 
     anywhere: every address, IPv4 and IPv6, is this machine's: what would have left reaches a wildcard server instead.
+    server:   the name server that resolv.conf names; else it is 127.0.0.1.
     """
     as_root = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
-    inside = [*_PLAIN, os.path.join(SUPPORT, "inside.py"), *(["--anywhere"] if anywhere else []), "--"]
+    inside = [*_PLAIN, os.path.join(SUPPORT, "inside.py"), *(["--anywhere"] if anywhere else [])]
+    inside += [*([f"--server={server}"] if server else []), "--"]
     return ["unshare", *as_root, "--net", "--mount", *inside, *command]
 
 
@@ -78,11 +80,12 @@ class Namespace:
     Everything said to `open` is passed on to the server's class (web, dns, echo; kinds: http https dns tcp udp unix).
     """
 
-    def __init__(self, *, anywhere: bool = False) -> None:
+    def __init__(self, *, anywhere: bool = False, server: str = "") -> None:
         self.anywhere = anywhere
+        self.server = server
 
     def __enter__(self) -> Self:
-        command = isolated([sys.executable, "-m", "tests.support.stage"], anywhere=self.anywhere)
+        command = isolated([sys.executable, "-m", "tests.support.stage"], anywhere=self.anywhere, server=self.server)
         self._stage = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self._answer()  # once it speaks, the namespaces are there to be entered
         return self
