@@ -22,7 +22,7 @@ help:
 	@echo 'make test   the tests (PYTEST_ARGS=... for pytest)'
 	@echo 'make lint   ruff and mypy'
 	@echo 'make bench  what the guard costs, in one table (ARGS=--quick for a look)'
-	@echo 'make soak   the long suites'
+	@echo 'make soak   the long suites, then a million connections and an hour of everything (ARGS=--help for less)'
 	@echo 'make docs   the site, in build/docs'
 	@echo 'make links  whether what the site links to elsewhere is there'
 	@echo 'make clean  removes .venv and everything built'
@@ -35,6 +35,7 @@ test: $(VENV)/.test
 
 soak: $(VENV)/.test
 	$(BIN)/python -m pytest -m 'slow or property or hostile' --hypothesis-profile=soak $(PYTEST_ARGS)
+	$(BIN)/python -m tests.soak $(ARGS)
 
 bench: $(VENV)/.test
 	$(BIN)/python tests/bench/table.py $(ARGS)

@@ -124,7 +124,7 @@ def test_every_rule_that_no_rule_file_made_has_a_section() -> None:
     places = (
         r'denied\([^()]*?, "([a-z-]+)", ',
         r'Decision\((?:DENY|LOG|ALLOW), "([a-z-]+)"',
-        r'(?:HOSTILE|FOREIGN)_RULE = "([a-z-]+)"',
+        r'(?:HOSTILE|FOREIGN|UNHELD|FENCE)_RULE = "([a-z-]+)"',
         r'command\.number, DENY, \("([a-z-]+)"',
     )
     found = {name for text in SOURCES.values() for place in places for name in re.findall(place, text)}
@@ -366,13 +366,14 @@ def test_snippets_read_a_trail(text: str, trail: Path) -> None:
 #: What a rule file grants beside; the code, which prints something.
 LIMITS = {
     "ordinary-file": ("exec", "open('ordinary', 'w').write('x'); print('written')"),
-    "program-of-a-program": (
+    "text-for-a-shell": (
         "exec, program: sh",
-        "import subprocess; subprocess.run(['sh', '-c', 'uname > name; cat name'], check=True)",
+        "open('text', 'w').write('echo any code'); import subprocess; subprocess.run(['sh', 'text'], check=True)",
     ),
     "credentials-for-a-program": (
         "exec, program: sh",
-        "import subprocess; subprocess.run(['sh', '-c', 'mkdir .aws; cd .aws; echo x > credentials; cat credentials'])",
+        "import os, subprocess; os.mkdir('.aws')\n"
+        "subprocess.run(['sh', '-c', 'cd .aws; echo x > credentials; read it < credentials; echo $it'])",
     ),
 }
 

@@ -15,9 +15,9 @@ CLI = f"""\
 {note("the command's own module in `netguard/commands/`")}
 
 `netguard COMMAND` and `python -m netguard COMMAND` are the same. Every command has `--help`; `netguard --version` says
-which version it is. A rule file may also be a pack that is shipped: `agent`, `audit`, `deny-all`, `loopback`,
-`metadata`, `package-install`, written so or as `netguard:agent`; a file of that name in the current folder is written
-`./agent`. What each ends with is in [environment and exit statuses](environment.md#exit-statuses).
+which version it is. A rule file may also be a pack that is shipped: `agent`, `audit`, `deny-all`, `local-services`,
+`loopback`, `metadata`, `package-install`, written so or as `netguard:agent`; a file of that name in the current folder
+is written `./agent`. What each ends with is in [environment and exit statuses](environment.md#exit-statuses).
 
 """
 
@@ -118,9 +118,9 @@ In a shell whose variables ask for a guard, `netguard` itself starts guarded, or
     "doctor": """\
 The first line is the [tier](../how-to/this-machine.md#the-tiers); where it is not A, the next say what does not hold,
 why, and what helps. Then each [ability](../how-to/this-machine.md#the-abilities), on or off, as the user has it who
-asks. `--json` has `tier`, `runs_as` (what this version makes of it), `held`, `not_held`, `why`, `remedy`, `machine`,
+asks. `--json` has `tier`, `decides` (whether the wall holds), `held`, `not_held`, `why`, `remedy`, `machine`,
 `landlock` and `abilities`, each with `name`, `on`, `purpose`, `why` and `remedy`. Ends with 0 if the wall holds (tier
-A), with 1 if not.
+A or B), with 1 if not.
 """,
     "schema": """\
 The schema is JSON Schema, draft 7. Without a format, `--line` prints the line for YAML. See [editor and

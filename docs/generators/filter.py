@@ -22,8 +22,8 @@ FILTER = f"""\
 The wall begins with a filter in the kernel. It sees every system call of the guest and of all that the guest starts, in
 whatever language, and no process gets rid of it. Most calls it lets pass; some it refuses; and those that name a
 destination or open a port it hands to the supervisor, which decides by the rules and carries them out itself. Those
-that start a program go to the supervisor too, which in this version lets them go on. This page says which are which,
-and why.
+that start a program go to the supervisor too; what it grants, the kernel goes on with, for nobody can start a program
+for another. This page says which are which, and why.
 
 - **The first row of a call whose condition holds decides.** A call without a row is allowed; so is one to which no
   condition applies.
@@ -37,7 +37,8 @@ and why.
 ## What stops working
 
 - Programs that become somebody else as they start: `sudo`, `su`, `mount`, `crontab`. They start without their rights.
-- Debuggers and tracers, on the guest's own processes too: `strace`, `gdb`, `py-spy`, `sys.remote_exec`.
+- Debuggers and tracers, on the guest's own processes too: `strace`, `gdb`, `ltrace`, `py-spy`, `sys.remote_exec`; and
+  what reads the kernel's counters, `perf trace` for example. A run says so once when such a program starts.
 - What makes namespaces: `unshare`, `bwrap`, containers, the sandboxes of browsers (Chromium wants `--no-sandbox`).
 - `ping`, `traceroute`, packet capture, and what else builds its packets itself.
 - Choosing the network interface (`curl --interface`), and joining a multicast group (mDNS, SSDP).
@@ -65,6 +66,16 @@ SIGNALS = """\
 ## Where Landlock cannot keep signals in
 
 Landlock does that from Linux 6.12. Before, these rows come first:
+
+| call | condition | decision | why |
+|---|---|---|---|
+"""
+
+LISTED = """\
+
+## Where Landlock holds a list of programs
+
+It does where [the rules name all that may start](policy.md#programs). Then these rows come first:
 
 | call | condition | decision | why |
 |---|---|---|---|
@@ -127,10 +138,9 @@ def filter_page() -> str:
     """The page of the filter."""
     first = [f"| {cell(calls)} | {decision(what)} | {cell(why)} |\n" for calls, what, why in table.FIRST]
     allowed = [f"| {left(calls)} | {cell(why)} |\n" for calls, why in table.LEFT.items()]
-    named = set(table.by_call(table.SIGNAL_ROWS + table.ROWS))
+    named = set(table.by_call(table.SIGNAL_ROWS + table.LIST_ROWS + table.ROWS))
     *most, last = sorted(call for call, numbers in TABLE.items() if call in named and None in numbers)
     alone = f"{code(' '.join(most))} and `{last}`"
     machines = MACHINES.format(alone=alone, newest=NEWEST)
-    return "".join(
-        [FILTER, *first, ROWS, *lines(table.ROWS), SIGNALS, *lines(table.SIGNAL_ROWS), LEFT, *allowed, machines]
-    )
+    further = [SIGNALS, *lines(table.SIGNAL_ROWS), LISTED, *lines(table.LIST_ROWS)]
+    return "".join([FILTER, *first, ROWS, *lines(table.ROWS), *further, LEFT, *allowed, machines])

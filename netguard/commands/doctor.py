@@ -6,7 +6,7 @@
 Each ability that the wall needs is tried in a process of its own, as the user
 who asks: ask where, and as whom, programs will run. Nothing is changed.
 
-Ends with 0 if the wall holds (tier A), with 1 if not.
+Ends with 0 if the wall holds (tier A or B), with 1 if not.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace) -> int:
-    """Print the tier and the abilities. Returns 0 for tier A, 1 otherwise."""
+    """Print the tier and the abilities. Returns 0 where the wall decides, 1 otherwise."""
     about = look()
     errors = tiers.probe(about)
     tier, abilities = tiers.judge(about, errors), list(tiers.abilities(about, errors))
     print(as_json(about, tier, abilities) if args.json else "\n".join(as_text(about, tier, abilities)))
-    return 0 if tier.runs_as == "A" else 1
+    return 0 if tier.decides else 1
 
 
 def as_text(about: About, tier: Tier, abilities: list[Ability]) -> Iterator[str]:
@@ -92,7 +92,7 @@ def as_json(about: About, tier: Tier, abilities: list[Ability]) -> str:
     fence = tier.fence
     return json.dumps(
         {
-            "tier": tier.letter, "runs_as": tier.runs_as, "held": held, "not_held": lost,
+            "tier": tier.letter, "decides": tier.decides, "held": held, "not_held": lost,
             "why": tier.why, "remedy": tier.remedy,
             "machine": {name: getattr(about, name) for name in about.__slots__},
             "landlock": fence and {name: getattr(fence, name) for name in fence.__slots__},

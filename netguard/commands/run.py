@@ -15,6 +15,7 @@ from netguard.errors import NetguardError, StartError, UsageError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
+    from collections.abc import Iterable
 
     from netguard.core.policy import Policy
     from netguard.supervisor.after import After
@@ -38,10 +39,6 @@ VALUED = frozenset(
 
 #: From so many lines on the fast encoder is worth the 20 ms of loading it; a short run never does.
 MANY_LINES = 64
-
-
-#: Python takes modules and bytecode from there before a guard can stand.
-MOVED = ("PYTHONPATH", "PYTHONPYCACHEPREFIX")
 
 #: Why each layer that a run could have is not there, for the trail's first line and for the reader.
 NO_HTTP = "off: this version does not read requests"
@@ -141,7 +138,6 @@ def guarded(args: Namespace) -> tuple[Change, int]:
     from netguard.supervisor.loop import Loop
     from netguard.supervisor.processes import user_name
     from netguard.supervisor.shield import hide
-    from netguard.supervisor.start import ready
     from netguard.supervisor.stragglers import earlier
     from netguard.trail.folder import keep_policy, open_log, size_of
     from netguard.trail.name import name_of
@@ -166,7 +162,7 @@ def guarded(args: Namespace) -> tuple[Change, int]:
     hide()
     loop.broker = broker(loop.listener, address)
     after = After(earlier(), screen.tell, keep=args.keep_stragglers)
-    start = ready(wanted, environment(address, run), mask, tuple(args.keep_fd), args.wall, inside=loop.broker > 0)
+    start = stand(args, wanted, loop, mask)
     try:
         outlet.write({**coverage(args, wanted, policy, tags), **start.said()})
     except BaseException:
@@ -181,6 +177,22 @@ def guarded(args: Namespace) -> tuple[Change, int]:
     if wanted.is_python and not loop.reported:
         raise unguarded(end)
     return end, guest.exit_status(end)
+
+
+def stand(args: Namespace, wanted: Target, loop: Loop, mask: Iterable[int]) -> Start:
+    """The guest, ready to run. Raises StartError."""
+    from netguard.policy.static import OPEN, static
+    from netguard.supervisor.listed import listing
+    from netguard.supervisor.start import environment, ready
+
+    environ = environment(loop.address, loop.run, inside=is_nested())
+    files = listing(loop.session.policy, wanted, environ, dry_run=args.dry_run)
+    start = ready(
+        wanted, environ, mask, tuple(args.keep_fd), args.wall, files, inside=loop.broker > 0,
+        static=OPEN if args.dry_run else static(loop.session.policy),
+    )  # fmt: skip
+    loop.world.listed = start.fenced
+    return start
 
 
 def what_to_run(args: Namespace) -> Target:
@@ -213,13 +225,15 @@ def outlet_of(trail: Writer, screen: Screen) -> Outlet:
         if seq < MANY_LINES <= seq + len(lines):
             warm()
 
-    return Outlet(write, write_all, screen.say, screen.tick)
+    return Outlet(write, write_all, screen.say, screen.tick, screen.tell)
 
 
 def advise(args: Namespace, wanted: Target, screen: Screen, start: Start) -> None:
     """Says before the start what a user may not expect of this call."""
     if not wanted.is_python and start.listener is None:
         screen.tell(f"netguard: {wanted.script} is not Python: only the Python that it starts is seen, nothing else")
+    if start.launch and wanted.brings_rights():
+        screen.tell(f"netguard: {wanted.script}: no program gets rights from its file (setuid) in a run, only yours")
     if not args.rules and "--rules" in args.guest[1:]:
         # A run that its user takes for held, and that nothing holds.
         screen.tell("netguard: no rules: --rules stands behind what is run and was given to that; it belongs before it")
@@ -229,7 +243,7 @@ def watched(args: Namespace, loop: Loop, start: Start, after: After) -> Change:
     """The guest's life, from its start to its end. If it can no longer be watched, it is ended."""
     import gc
 
-    from netguard.supervisor import guest, signals
+    from netguard.supervisor import guest, signals, target
     from netguard.supervisor.listener import allow_many_fds
 
     if is_nested():
@@ -239,7 +253,8 @@ def watched(args: Namespace, loop: Loop, start: Start, after: After) -> Change:
     pid = start.go()
     try:
         if start.listener:
-            loop.behind(start.listener)
+            programs = loop.behind(start.listener, start.environ, hold=start.holds).programs
+            programs.begin(pid, target.second(start.target, start.environ), python=start.target.is_python)
         inbox = signals.Inbox()
         # What the guest holds now is its own: a reader must not wait for our copies of it.
         guest.let_go({0, 1, *start.target.fds, *args.keep_fd}.difference(own_fds(args)))
@@ -323,20 +338,6 @@ def refuse_blind(wanted: Target) -> None:
             f"{wanted.script} {wanted.blind}: with {wanted.blind} Python ignores what starts the guard, "
             "so it would run unguarded; leave the option out"
         )
-
-
-def environment(address: str, run: str) -> dict[str, str]:
-    """The guest's environment: its own, and what asks for the guard in every Python that inherits it.
-
-    What would run code of the guest's before the guard travels under another name; the shim puts it back.
-    """
-    from netguard.paths import starter_dir
-
-    found = {name: value for name, value in os.environ.items() if name not in MOVED}
-    found.update({f"NETGUARD_{name}": os.environ[name] for name in MOVED if name in os.environ})
-    if is_nested():
-        found["NETGUARD_INSIDE"] = "1"  # or the guard around us would have its own supervisor asked
-    return {**found, "PYTHONPATH": starter_dir(), "NETGUARD_CHANNEL": address, "NETGUARD_RUN": run}
 
 
 def coverage(args: Namespace, wanted: Target, policy: Policy, tags: dict[str, str]) -> dict[str, object]:

@@ -21,6 +21,9 @@ PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443, "ftp": 21}
 #: The event of a question to a name server, and the digits of an IPv6 address's reverse name in its one spelling.
 DNS_QUERY, NIBBLES = "dns.query", "0123456789abcdef"
 
+#: What a trail line calls the records that a look-up of a name's addresses asks for.
+ADDRESSES = "A/AAAA"
+
 TYPE_CHECKING = False  # what typing exports, without importing typing into the guest
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,9 +38,10 @@ class Facts:
     path:     unix socket, library or file with its links followed.  resolved: the real path of a program.
     options:  what a Python that starts reads as its own options; None when the program is no Python.
     outer:    what the run around this one says against it; "" when nothing.
+    barred:   why the kernel would not start this program, whatever the rules say; "" when it would.
     """
 
-    __slots__ = ("address", "names", "options", "outer", "own", "path", "resolved")
+    __slots__ = ("address", "barred", "names", "options", "outer", "own", "path", "resolved")
 
     def __init__(
         self,
@@ -55,6 +59,7 @@ class Facts:
         self.resolved = resolved
         self.options = options
         self.outer = ""
+        self.barred = ""
 
 
 NO_FACTS = Facts()
@@ -108,11 +113,11 @@ def dns_request(name: str, event: str = "") -> Request:
     return Request("dns", event, host=host, address=address)
 
 
-def query_request(name: str) -> Request:
+def query_request(name: str, kind: str) -> Request:
     """A name in a packet to a name server, in the one text that it has; below the two domains of addresses, the address
-    whose name is asked for."""
+    whose name is asked for. Other kinds of records than addresses come without any: a grant by those is none."""
     address = reversed_address(name)
-    return Request("dns", DNS_QUERY, host="" if address else name, address=address)
+    return Request("dns", DNS_QUERY, host="" if address else name, address=address, alone=kind != ADDRESSES)
 
 
 def reversed_address(name: str) -> tuple[int, int] | None:
@@ -168,12 +173,19 @@ def _exec(question: Question, facts: Facts) -> Request:
     carried = question.fields[5].split()
     if any([name not in CARRIERS for name in carried]):
         raise Malformed("a variable that nobody knows")
-    found = [uncovering_option(facts.options)] if facts.options is not None else []
-    uncovered = ", ".join([reason for reason in [*found, *carried] if reason])
+    program = question.fields[6]
+    if "/../" in program:  # it lies where it leads to: `/usr/bin/*` does not mean `/usr/bin/../../tmp/x`
+        program = facts.resolved or program
     return Request(
-        "exec", program=question.fields[6], resolved=facts.resolved, argv=question.argv,
-        python=facts.options is not None, uncovered=uncovered,
+        "exec", program=program, resolved=facts.resolved, argv=question.argv,
+        python=facts.options is not None, uncovered=", ".join(uncovered(question, facts)),
     )  # fmt: skip
+
+
+def uncovered(question: Question, facts: Facts) -> list[str]:
+    """Why what starts will not be guarded, or brings code of its own before the guard."""
+    found = uncovering_option(facts.options) if facts.options is not None else ""
+    return [*([found] if found else []), *question.fields[5].split()]
 
 
 def _path(question: Question, facts: Facts) -> Request:
@@ -231,7 +243,7 @@ def describe_name(function: str, request: Request) -> Line:
 
 def record_type(function: str, request: Request) -> str:
     """What is asked of the name service. Of a query, it is the query's own word."""
-    return function if request.event == DNS_QUERY else RECORD_TYPES.get(function, "A/AAAA")
+    return function if request.event == DNS_QUERY else RECORD_TYPES.get(function, ADDRESSES)
 
 
 def _describe_dns(question: Question, request: Request) -> Line:
@@ -317,11 +329,15 @@ UNANNOUNCED: Line = {
 FOREIGN: Line = {"id": "native", "severity": "info", "why": "another program, which announces nothing"}
 
 
-def findings_of(request: Request, process: Process) -> list[Line]:
-    """What is found in a request before any detector has looked at it."""
+def findings_of(request: Request, process: Process, library: str) -> list[Line]:
+    """What is found in a request before any detector has looked at it. library: which made it, as far as is known."""
     if not request.native:
         return []
-    return [UNANNOUNCED if process.guarded else FOREIGN]
+    found = UNANNOUNCED if process.guarded else FOREIGN
+    if not library or library == process.exe:
+        return [found]
+    name = library[library.rfind("/") + 1 :]
+    return [{**found, "why": f"{found['why']}; its stack says that {name} made the call"}]
 
 
 def code_line(code: Code) -> Line:

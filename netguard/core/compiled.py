@@ -26,7 +26,7 @@ EMPTY = "%;"
 SAFE = frozenset(map(chr, range(0x21, 0x7F))) - {"%"}
 
 #: Facets that are a tuple of texts, of pairs of texts, a text, or a flag.
-TEXTS = ("kinds", "audit", "proto", "program", "args", "user", "process")
+TEXTS = ("kinds", "audit", "proto", "library", "program", "args", "user", "process")
 PAIRS = ("origin", "tags")
 TEXT = ("because", "where")
 #: Facets that are one of these words.

@@ -103,6 +103,7 @@ def connection_of(request: Request) -> Request:
         "connect", request.event, host=request.host, names=request.names, address=request.address, port=request.port,
         proto=request.proto or "tcp", path=request.path, own=request.own, code=request.code, user=request.user,
         tags=request.tags, process=request.process, native=request.native,
+        library=request.library,
     )  # fmt: skip
 
 
@@ -145,7 +146,7 @@ def first_match(shelf: Shelf, request: Request, name: str, address: Address | No
         best = by_path(shelf, best, request)
     if shelf.own and is_own(request):
         best = earliest(shelf.own, best, request, name, address)
-    if address is None and (shelf.open or shelf.home):
+    if address is None and (shelf.open or shelf.home) and not request.alone:
         best = by_answers(shelf, best, request, name)  # last: of one rule's entries, one that matches now comes first
     return best
 

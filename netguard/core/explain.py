@@ -167,7 +167,9 @@ def destination_missed(rule: Rule, request: Request, name: str) -> str:
 
 def is_open(rule: Rule, request: Request, name: str) -> bool:
     """Whether the rule grants a look-up only: dns by name, no entry matches the name, one waits for the addresses."""
-    if request.kind != "dns" or not name or request.address is not None or rule.to is None or not grants(rule):
+    if request.kind != "dns" or not name or request.address is not None or request.alone:
+        return False
+    if rule.to is None or not grants(rule):
         return False
     if any(not target_missed(rule, target, request, name)[1] for target in rule.to):
         return False

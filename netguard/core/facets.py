@@ -48,6 +48,10 @@ def native(rule: Rule, request: Request) -> bool:
     return request.kind in ("connect", "listen") and request.native == (rule.native == "true")
 
 
+def library(rule: Rule, request: Request) -> bool:
+    return request.native and any_program(rule.library, (request.library,))
+
+
 def program(rule: Rule, request: Request) -> bool:
     return request.kind == "exec" and any_program(rule.program, (request.program, request.resolved))
 
@@ -130,6 +134,7 @@ FACETS: tuple[tuple[str, Test, Wording], ...] = (
     ("proto", proto, lambda rule, request: differs(request.proto, rule.proto)),
     ("direct", direct, lambda rule, request: "this is no connect to an address that was never looked up"),
     ("native", native, native_differs),
+    ("library", library, lambda rule, request: f"library {differs(request.library, rule.library)}"),
     ("program", program, program_differs),
     ("args", args, lambda rule, request: differs(" ".join(request.argv), rule.args)),
     ("origin", origin, lambda rule, request: pairs_differ(rule.origin, lambda key: origin_value(key, request))),
@@ -139,7 +144,7 @@ FACETS: tuple[tuple[str, Test, Wording], ...] = (
 )
 
 #: The policy's word for a facet where it is not the attribute's name.
-WORDS = {"origin": "from"}
+WORDS = {"origin": "from", "library": "native"}
 
 
 def tests_of(rule: Rule) -> tuple[Test, ...]:

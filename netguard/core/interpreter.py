@@ -65,13 +65,37 @@ def options_of(
         named = [argv[0]] if argv and "/" in argv[0] and argv[0] != program else []
         return beside([program, real, *named], argv[1:], exists)
     if head.startswith(LONG_LAUNCHER):
-        line = head[len(LONG_LAUNCHER) :].split(b"\n", 1)[0].split(b'"$0"', 1)[0]
-        path = line.decode("utf-8", "surrogateescape").strip(" '\"")
+        path = launched(head)
         real = follow(path)
         return beside([path, real], (), exists) if is_python(path, real) else None
     if not head.startswith(b"#!"):
         return None
-    return shebang_options(head[2:].split(b"\n", 1)[0].decode("utf-8", "surrogateescape").split(), follow, exists)
+    return shebang_options(first_line(head), follow, exists)
+
+
+def launched(head: bytes) -> str:
+    """The path that a launcher as LONG_LAUNCHER names."""
+    line = head[len(LONG_LAUNCHER) :].split(b"\n", 1)[0].split(b'"$0"', 1)[0]
+    return line.decode("utf-8", "surrogateescape").strip(" '\"")
+
+
+def first_line(head: bytes) -> list[str]:
+    """The words of a script's first line, behind its mark; none for what is no script."""
+    if not head.startswith(b"#!"):
+        return []
+    return head[2:].split(b"\n", 1)[0].decode("utf-8", "surrogateescape").split()
+
+
+def goes_through(head: bytes) -> str:
+    """The program that a script starts in a second step, as its first line says it: behind `env`, which looks for a
+    name along PATH, or in such a launcher. "" where there is none, or what the line does cannot be told."""
+    if head.startswith(LONG_LAUNCHER):
+        return launched(head)
+    words: Sequence[str] = first_line(head)
+    if not words or words[0][words[0].rfind("/") + 1 :] != "env":
+        return ""
+    words, reason = through_env(words[1:])
+    return words[0] if words and not reason else ""
 
 
 def shebang_options(

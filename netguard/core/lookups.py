@@ -89,12 +89,13 @@ class Lookups:
     def asked(self, process: Process, name: str, kind: str) -> Pending:
         """What is decided of a query for this name, in the one text it has, and this kind of record."""
         question = Question("query", "", [kind, DNS_QUERY], (), NO_CODE, KERNEL)
-        return Pending(process, question, ascribed(query_request(name), question, process, self.session.context))
+        return Pending(process, question, ascribed(query_request(name, kind), question, process, self.session.context))
 
     def query(self, to: Asker, pending: Pending, now: float) -> list[Command]:
         """May a name server be asked this? What it answers is decided on through `looked_up`.
 
-        Who asks in packets is never announced, so it is no native act: what grants it by the addresses grants it.
+        Who asks in packets announces nothing, and that is no native act: a grant by the addresses lets the name be
+        looked up as any other.
         """
         return self.settle(to, pending, now)
 

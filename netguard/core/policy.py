@@ -73,6 +73,7 @@ class Rule:
     proto:    () or some of "tcp", "udp", "unix".
     direct:   the address was never looked up.
     native:   "true": no witness announced it; "false": one did; "" asks nothing.
+    library:  globs, of which one names the library that made a native call, as `program`'s do.
     program:  names (no slash) or paths; a trailing or inner "*" is a glob. args: globs over the joined arguments.
     unguarded: the programs it names may also start without the guard, or with code of their own before it.
     origin:   ((facet, glob), …) with facet in package, module, file, function; all must match.
@@ -82,8 +83,8 @@ class Rule:
     """
 
     __slots__ = (
-        "args", "audit", "because", "direct", "index", "kinds", "limits", "name", "native", "origin", "private",
-        "process", "program", "proto", "tags", "to", "unguarded", "user", "verdict", "where",
+        "args", "audit", "because", "direct", "index", "kinds", "library", "limits", "name", "native", "origin",
+        "private", "process", "program", "proto", "tags", "to", "unguarded", "user", "verdict", "where",
     )  # fmt: skip
 
     def __init__(
@@ -99,6 +100,7 @@ class Rule:
         proto: tuple[str, ...] = (),
         direct: bool = False,
         native: str = "",
+        library: tuple[str, ...] = (),
         program: tuple[str, ...] = (),
         args: tuple[str, ...] = (),
         unguarded: bool = False,
@@ -120,6 +122,7 @@ class Rule:
         self.proto = proto
         self.direct = direct
         self.native = native
+        self.library = library
         self.program = program
         self.args = args
         self.unguarded = unguarded

@@ -19,6 +19,10 @@ from __future__ import annotations
 from .request import KINDS, NO_CODE, Code
 from .wire import unpack
 
+TYPE_CHECKING = False  # what typing exports, without importing typing into the guest
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 #: Where in a frame's texts the fields begin and end, whether an argv follows, and where CODE begins (0: there is none).
 #: All but `open` carry a number behind their name.
 SHAPES: dict[str, tuple[int, int, bool, int]] = {
@@ -51,16 +55,30 @@ class Malformed(ValueError):
     """A frame that the shim would not have sent. Its sender is cut off."""
 
 
+def untold() -> str:
+    """Nobody says which library it was."""
+    return ""
+
+
 class Question:
     """One frame. `fields` are those of its shape, `argv` what follows them, `code` its CODE fields if it has them.
 
     layers: who saw what it asks about.
+    library: says which library made a call that the kernel saw. Asked only where somebody wants to know: to find it
+             takes longer than to decide.
     """
 
-    __slots__ = ("argv", "code", "fields", "layers", "number", "op")
+    __slots__ = ("argv", "code", "fields", "layers", "library", "number", "op")
 
     def __init__(
-        self, op: str, number: str, fields: list[str], argv: tuple[str, ...], code: Code, layers: list[str] = HOOK
+        self,
+        op: str,
+        number: str,
+        fields: list[str],
+        argv: tuple[str, ...],
+        code: Code,
+        layers: list[str] = HOOK,
+        library: Callable[[], str] = untold,
     ) -> None:
         self.op = op
         self.number = number
@@ -68,6 +86,7 @@ class Question:
         self.argv = argv
         self.code = code
         self.layers = layers
+        self.library = library
 
 
 def parse(frame: bytes) -> Question:

@@ -32,7 +32,7 @@ def grants(rule: Rule) -> bool:
 
 def rests_on_guest(rule: Rule) -> bool:
     """Whether a grant holds only as far as the guest's own word does: where its code stands, which program it names,
-    whether it announced what it does."""
+    whether it announced what it does, which library its stack names."""
     return grants(rule) and bool(rule.origin or rule.program or rule.args or rule.native)
 
 

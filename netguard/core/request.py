@@ -40,6 +40,7 @@ class Request:
     host:     canonical name (lower case, ASCII, no trailing dot), "" when none is known.
     names:    connect: names this run was given `address` for; each is judged (RULES, leases).
     address:  (version, integer) or None while it is not known (dns before its answers).
+    alone:    dns: the name is all there will ever be; what is asked for has no addresses.
     port:     0-65535, or None where a port has no meaning (dns, unix).
     proto:    "tcp", "udp", "unix", or another family's own name such as "packet"; "" where none applies.
     path:     unix socket ("/path" or "@abstract"), file path, or native library path.
@@ -50,12 +51,14 @@ class Request:
               "LD_PRELOAD"; "" otherwise, also for a program that is no Python.
     own:      the destination is a socket this run itself listens on, as the kernel says.
     native:   connect, listen: the kernel saw it and no witness had announced it; never true where there is no wall.
+    library:  of a native one: the path of the library, or else the program, whose code made the call. As far as the
+              guest's own stack and memory say; "" for what is not native, and where no rule asks for it.
     user, tags, process: what the supervisor knows; never what the guest says.
     """
 
     __slots__ = (
-        "address", "argv", "code", "event", "host", "kind", "names", "native", "own", "path", "port",
-        "process", "program", "proto", "python", "resolved", "tags", "uncovered", "user",
+        "address", "alone", "argv", "code", "event", "host", "kind", "library", "names", "native", "own", "path",
+        "port", "process", "program", "proto", "python", "resolved", "tags", "uncovered", "user",
     )  # fmt: skip
 
     def __init__(
@@ -66,6 +69,7 @@ class Request:
         host: str = "",
         names: tuple[str, ...] = (),
         address: tuple[int, int] | None = None,
+        alone: bool = False,
         port: int | None = None,
         proto: str = "",
         path: str = "",
@@ -76,6 +80,7 @@ class Request:
         uncovered: str = "",
         own: bool = False,
         native: bool = False,
+        library: str = "",
         code: Code = NO_CODE,
         user: str = "",
         tags: dict[str, str] | None = None,
@@ -86,6 +91,7 @@ class Request:
         self.host = host
         self.names = names
         self.address = address
+        self.alone = alone
         self.port = port
         self.proto = proto
         self.path = path
@@ -96,6 +102,7 @@ class Request:
         self.uncovered = uncovered
         self.own = own
         self.native = native
+        self.library = library
         self.code = code
         self.user = user
         self.tags = tags if tags is not None else {}

@@ -46,14 +46,23 @@ if TYPE_CHECKING:
 #: What a denial is called that no rule of the user's made.
 HOSTILE_RULE = "hostile-argument"
 
-#: What a denial is called of a process that has changed its user: acting for it would lend it the supervisor's rights.
+#: What denials are called of acts that may not be done for who asks: a process that has changed its user would be lent
+#: the supervisor's rights; a socket that was not made for the run cannot be acted on, where none can be copied.
 FOREIGN_RULE = "other-user"
+UNHELD_RULE = "unknown-socket"
+FOREIGN = {
+    FOREIGN_RULE: "the process has changed its user or rights, and would be lent netguard's",
+    UNHELD_RULE: "the socket was inherited or came from outside, and in tier B nothing can be done on such a one",
+}
 
 #: Denials whose act is not described, and stands in a dry run too: it cannot be carried out.
-UNREADABLE = (HOSTILE_RULE, FOREIGN_RULE)
+UNREADABLE = (HOSTILE_RULE, *FOREIGN)
 
 #: What a denial is called that the run around this one made.
 OUTER_RULE = "outer-run"
+
+#: What a denial is called of a program that the rules grant and the kernel's own list does not have.
+FENCE_RULE = "not-listed"
 
 #: Lines a second, for the whole run, about what was noticed on the channel: they follow no decision and so cost a guest
 #: nothing to bring about, and must not bury what matters. Outcomes need no bound: each belongs to one recorded act.
@@ -76,6 +85,7 @@ class Session:
         self.decisions = 0
         self.tampers = 0  # in this second
         self.asks_own = any([target.form == SELF for rule in policy.rules for target in rule.to or ()])
+        self.asks_library = any([rule.library for rule in policy.rules])
         self.audit_names = sorted({name for rule in policy.rules for name in rule.audit})
 
     # Questions
@@ -96,9 +106,13 @@ class Session:
             request = request_of(question, process, self.context, facts)
         except Malformed as error:
             return self.hostile(to, process, question, str(error))
+        if self.asks_library and request.native:
+            request.library = question.library()
         decision = decide(self.policy, request)
         if facts.outer and decision.verdict != DENY:
             decision = Decision(DENY, OUTER_RULE, facts.outer)
+        elif facts.barred and decision.verdict != DENY:
+            decision = Decision(DENY, FENCE_RULE, facts.barred)
         return self.settle(to, question, process, request, decision, now)
 
     def hostile(self, to: Asker, process: Process, question: Question, why: str) -> list[Command]:
@@ -106,11 +120,10 @@ class Session:
         kind, event = question.fields[:2]
         return self.refuse(to, question, process, Request(kind, event), Decision(DENY, HOSTILE_RULE, why))
 
-    def foreign(self, to: Asker, process: Process, question: Question) -> list[Command]:
+    def foreign(self, to: Asker, process: Process, question: Question, rule: str = FOREIGN_RULE) -> list[Command]:
         """An act that its process may not have done for it is denied, whatever the rules say."""
         kind, event = question.fields[:2]
-        why = "the process has changed its user or rights, and would be lent netguard's"
-        return self.refuse(to, question, process, Request(kind, event), Decision(DENY, FOREIGN_RULE, why))
+        return self.refuse(to, question, process, Request(kind, event), Decision(DENY, rule, FOREIGN[rule]))
 
     # What follows no decision
 
@@ -239,7 +252,10 @@ class Session:
         if self.context.tags:
             found["tags"] = self.context.tags
         if request.native:
-            found["findings"] = findings_of(request, process)
+            library = question.library()
+            if library:
+                found["code"] = {"library": library}
+            found["findings"] = findings_of(request, process, library)
         return found
 
 

@@ -19,7 +19,7 @@ MAX_POSITIVE, MAX_NEGATIVE = 86_400, 3_600
 
 #: Answers, and octets of all together. One that would take a good part of the room has none.
 MAX_ANSWERS, MAX_OCTETS = 4_096, 4 << 20
-MAX_SHARE = 16
+MAX_SHARE = 32
 
 #: Octets of a record beside its name and data, and of a message, about.
 RECORD, MESSAGE = 160, 400
@@ -59,7 +59,7 @@ class Cache:
         message.at = now
         ttl = min(message.ttl(), MAX_NEGATIVE if message.negative() else MAX_POSITIVE)
         size = weight(message)
-        if ttl < 1 or message.truncated or message.key != query.key or size > MAX_OCTETS // MAX_SHARE:
+        if ttl < 1 or message.key != query.key or size > MAX_OCTETS // MAX_SHARE:
             return
         key = (query.key, query.do, query.cd, servers)
         self.octets += size - self._found.pop(key, (message, 0.0, 0))[2]

@@ -33,16 +33,17 @@ from netguard.dns.codes import (
     A,
 )
 from netguard.dns.malformed import Malformed
-from netguard.dns.names import HEADER, MAX_NAME, ROOT, read_name, within
+from netguard.dns.names import HEADER, MAX_NAME, ROOT, read_name, zones_of
 from netguard.dns.query import question_end
 from netguard.dns.records import Record, addresses_of, read_data
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from netguard.dns.names import Seen
     from netguard.dns.query import Query
     from netguard.dns.reply import Prepared
 
-#: More records than any name has for a reason; a message of 64 KiB could hold 6,000.
+#: More records, and addresses, than any name has for a reason; a message of 64 KiB could hold 6,000.
 MAX_RECORDS = 1_024
 
 #: The shortest record: the root, type, class, time to live, length.
@@ -68,10 +69,12 @@ class Message:
     ad:         the server says that it has checked the signatures.
     answer, authority, additional: the records.
     at:         when it came: from then on its times to live run. On the clock of whoever reads it.
+    spelled:    the addresses in `answer`, once they were asked for.
     prepared:   `reply`'s memory: the answer in octets, for each set of addresses that was kept.
     """
 
-    __slots__ = ("ad", "additional", "answer", "at", "authority", "id", "key", "prepared", "rcode", "truncated")
+    __slots__ = ("ad", "additional", "answer", "at", "authority", "id", "key", "prepared", "rcode", "spelled",
+                 "truncated")  # fmt: skip
 
     def __init__(self, number: int, key: bytes, rcode: int = NOERROR) -> None:
         self.id = number
@@ -83,6 +86,7 @@ class Message:
         self.authority: list[Record] = []
         self.additional: list[Record] = []
         self.at = 0.0
+        self.spelled: list[str] | None = None
         self.prepared: dict[tuple[frozenset[str] | None, bool], Prepared] = {}
 
     @property
@@ -96,7 +100,9 @@ class Message:
 
     def addresses(self) -> list[str]:
         """The addresses that the question's name leads to, hints of services among them, each once."""
-        return list(dict.fromkeys([text for record in self.answer for text in addresses_of(record)]))
+        if self.spelled is None:
+            self.spelled = [text for record in self.answer for text in addresses_of(record)]
+        return list(dict.fromkeys(self.spelled))
 
     def negative(self) -> bool:
         """Whether there are none of the records that were asked for."""
@@ -121,6 +127,9 @@ def parse_answer(data: bytes, now: float = 0.0) -> Message:
     message = read_message(data)
     message.at = now
     belonging(message)
+    message.addresses()
+    if len(message.spelled or ()) > MAX_RECORDS:
+        raise Malformed("more addresses than any name has")
     return message
 
 
@@ -142,9 +151,10 @@ def read_message(data: bytes) -> Message:
         return message
     if sum(counts) > min(MAX_RECORDS, (len(data) - at) // MIN_RECORD):
         raise Malformed("more records than there can be")
+    seen: Seen = {}
     for section, count in zip((message.answer, message.authority, message.additional), counts, strict=True):
         for _ in range(count):
-            record, at = read_record(data, at)
+            record, at = read_record(data, at, seen)
             section.append(record)
     if at != len(data):
         raise Malformed("octets behind the end")
@@ -152,9 +162,9 @@ def read_message(data: bytes) -> Message:
     return message
 
 
-def read_record(data: bytes, at: int) -> tuple[Record, int]:
+def read_record(data: bytes, at: int, seen: Seen) -> tuple[Record, int]:
     """The record at `at`, and where the message goes on behind it. Raises Malformed."""
-    owner, at = read_name(data, at)
+    owner, at = read_name(data, at, seen)
     if at + FIXED.size > len(data):
         raise Malformed("a record that is cut off")
     kind, klass, ttl, length = FIXED.unpack_from(data, at)
@@ -164,7 +174,7 @@ def read_record(data: bytes, at: int) -> tuple[Record, int]:
         raise Malformed("data that is cut off")
     if kind != OPT and ttl > MAX_TTL:
         ttl = 0
-    return Record(owner, kind, klass, ttl, read_data(data, at, end, kind)), end
+    return Record(owner, kind, klass, ttl, read_data(data, at, end, kind, seen)), end
 
 
 def take_option(message: Message) -> None:
@@ -185,21 +195,25 @@ def belonging(message: Message) -> None:
     """Leaves in the message only what its question leads to, and of the authority only zones that lie above it."""
     records = [record for record in message.answer if record.klass == IN]
     names = chain(message.key[:-4], message.type, records)
-    message.answer = of_names(names, message.type, records)
+    zones = {zone for name in names if name for zone in zones_of(name)}
+    message.answer = of_names(names, zones, message.type, records)
     message.authority = [
         record
         for record in message.authority
         if record.klass == IN
-        and (record.type in PROOFS or (record.type in AUTHORITY and above(record.owner.lower(), names)))
+        and (record.type in PROOFS or (record.type in AUTHORITY and record.owner.lower() in zones))
     ]
     message.additional = []
 
 
 def chain(name: bytes, kind: int, records: list[Record]) -> list[bytes]:
     """The names that a name leads to, in lower case, itself first. A loop, and what is too long, is cut."""
-    names = [name]
+    names, links = [name], {}
+    for record in reversed(records):  # of two for one name the first is followed
+        if record.type in (CNAME, DNAME):
+            links[record.type, record.owner.lower()] = record.data.lower()
     while name and kind != CNAME and len(names) <= MAX_CHAIN:
-        target = target_of(name, records)
+        target = target_of(name, links)
         if target is None or target in names:
             break
         names.append(target)
@@ -207,20 +221,18 @@ def chain(name: bytes, kind: int, records: list[Record]) -> list[bytes]:
     return names
 
 
-def target_of(name: bytes, records: list[Record]) -> bytes | None:
-    """Where a CNAME of the name leads, else a DNAME of a name above it; None where nothing does."""
-    for record in records:
-        if record.type == CNAME and record.owner.lower() == name:
-            return record.data.lower()
-    for record in records:
-        owner = record.owner.lower()
-        if record.type == DNAME and owner != name and within(name, owner):
-            target = name[: -len(owner)] + record.data.lower()
+def target_of(name: bytes, links: dict[tuple[int, bytes], bytes]) -> bytes | None:
+    """Where a CNAME of the name leads, else the DNAME of a name above it; None where nothing does."""
+    if (CNAME, name) in links:
+        return links[CNAME, name]
+    for zone in zones_of(name)[1:]:
+        if (DNAME, zone) in links:
+            target = name[: -len(zone)] + links[DNAME, zone]
             return target if len(target) <= MAX_NAME else None
     return None
 
 
-def of_names(names: list[bytes], kind: int, records: list[Record]) -> list[Record]:
+def of_names(names: list[bytes], zones: set[bytes], kind: int, records: list[Record]) -> list[Record]:
     """The records of a chain: the links, at its end what was asked for, and their signatures."""
     links = set(names[:-1])
     found = []
@@ -232,15 +244,10 @@ def of_names(names: list[bytes], kind: int, records: list[Record]) -> list[Recor
             belongs = owner in links
             links.discard(owner)  # a second one would be another way to go
         else:
-            belongs = record.type in (DNAME, RRSIG) and above(owner, names)
+            belongs = record.type in (DNAME, RRSIG) and owner in zones
         if belongs:
             found.append(record)
     return found
-
-
-def above(zone: bytes, names: list[bytes]) -> bool:
-    """Whether one of the names is the zone or lies in it."""
-    return any([within(name, zone) for name in names])
 
 
 def made(query: Query, addresses: list[str], ttl: int = 0) -> Message:

@@ -10,6 +10,11 @@ from __future__ import annotations
 
 from netguard.dns.malformed import Malformed
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    #: Place in a message -> the name there, and the pointers it ends with.
+    Seen = dict[int, tuple[bytes, int]]
+
 #: RFC 1035 section 2.3.4.
 MAX_NAME, MAX_LABEL = 255, 63
 
@@ -28,13 +33,15 @@ PLAIN = bytes(octet for octet in range(0x21, 0x7F) if octet not in b'"$().:;@\\'
 _TEXT = [chr(octet) if octet in PLAIN else f"\\{octet:03d}" for octet in range(256)]
 
 
-def read_name(data: bytes, at: int) -> tuple[bytes, int]:
+def read_name(data: bytes, at: int, seen: Seen) -> tuple[bytes, int]:
     """The name at `at`, its pointers followed, and where the message goes on behind it.
 
     A pointer leads to a name that ends before the labels that end with it: each jump goes back, and the walk ends.
+    seen: the names of this message so far; this one is put in, so that many pointers to a long name cost little.
     Raises Malformed.
     """
-    head, begin, after, jumps, stop = b"", at, 0, 0, len(data)
+    begin, after, stop, known = at, 0, len(data), (b"", 0)
+    head, jumps = b"", [(at, 0)]
     try:
         while length := data[at]:
             if length <= MAX_LABEL:
@@ -45,16 +52,24 @@ def read_name(data: bytes, at: int) -> tuple[bytes, int]:
                     raise Malformed("a name that runs into another")
                 continue
             target = (length & 0x3F) << 8 | data[at + 1]
-            if length < 0xC0 or not HEADER <= target < begin or jumps == MAX_JUMPS:
+            if length < 0xC0 or not HEADER <= target < begin or len(jumps) > MAX_JUMPS:
                 raise Malformed("a name with a pointer that leads nowhere")
             after = after or at + 2
             head += data[begin:at]
-            stop = begin
-            begin = at = target
-            jumps += 1
+            jumps.append((target, len(head)))
+            if target in seen:
+                known = seen[target]
+                break
+            stop, begin, at = begin, target, target
     except IndexError:
         raise Malformed("a name without an end") from None
-    return head + data[begin : at + 1], after or at + 1
+    name = head + (known[0] or data[begin : at + 1])
+    count = len(jumps) - 1 + known[1]
+    if len(name) > MAX_NAME or count > MAX_JUMPS:
+        raise Malformed("a name of more than 255 octets, or too many pointers")
+    for made, (place, size) in enumerate(jumps):
+        seen[place] = (name[size:], count - made)
+    return name, after or at + 1
 
 
 def labels_of(name: bytes) -> list[bytes]:
@@ -102,12 +117,10 @@ def unescape(part: str) -> bytes:
     return found
 
 
-def within(name: bytes, zone: bytes) -> bool:
-    """Whether the name is the zone or lies below it; both in lower case."""
-    at = len(name) - len(zone)
-    if at < 0 or name[at:] != zone:
-        return False
-    border = 0
-    while border < at:  # the zone's octets may be the end of a label that is longer
-        border += 1 + name[border]
-    return border == at
+def zones_of(name: bytes) -> list[bytes]:
+    """The name and those it lies in, up to the root."""
+    found, at = [name], 0
+    while length := name[at]:
+        at += 1 + length
+        found.append(name[at:])
+    return found

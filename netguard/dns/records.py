@@ -11,6 +11,10 @@ from netguard.dns.codes import AAAA, CNAME, DNAME, HTTPS, MX, NS, NSEC, PAIR, PT
 from netguard.dns.malformed import Malformed
 from netguard.dns.names import read_name
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from netguard.dns.names import Seen
+
 #: Parts of data: a number of octets, or a name, a name that may not be compressed, a string behind its length, the
 #: parameters of a service (RFC 9460), whatever is left.
 NAME, WHOLE, STRING, PARAMETERS, REST = -1, -2, -3, -4, -5
@@ -69,7 +73,7 @@ class Record:
         self.data = data
 
 
-def read_data(data: bytes, at: int, end: int, kind: int) -> bytes:
+def read_data(data: bytes, at: int, end: int, kind: int, seen: Seen) -> bytes:
     """A record's data, its names whole. Raises Malformed where it does not fit its type."""
     layout = LAYOUTS.get(kind)
     if layout is None:
@@ -78,7 +82,7 @@ def read_data(data: bytes, at: int, end: int, kind: int) -> bytes:
     for part in layout:
         begin = at
         if part in (NAME, WHOLE):
-            piece, at = read_name(data, at)
+            piece, at = read_name(data, at, seen)
             if part == WHOLE and at - begin != len(piece):
                 raise Malformed("a pointer in a name that may have none")
         else:

@@ -15,9 +15,11 @@ from netguard.dns.codes import (
     FIXED,
     HEAD,
     MAX_MESSAGE,
+    OPCODE,
     PAIR,
     QR,
     RA,
+    RCODE,
     RD,
     SERVFAIL,
     TC,
@@ -83,24 +85,24 @@ def encode(
            out whole, and marked as truncated: the asker comes back over TCP.
     now:   the clock of `message.at`; from then on the times to live have run.
     """
-    if message.key != query.key:  # another question's answer, by a fault of ours
+    another = message.key != query.key  # another question's answer, by a fault of ours
+    if another or (message.rcode > RCODE and not query.edns):  # a code that only EDNS can say
         return refusal(query, SERVFAIL)
     kept = None if keep is None else frozenset(keep)
     prepared = message.prepared.get((kept, query.do)) or prepare(message, kept, query.do)
     records = prepared.aged(0 if now is None else max(0, int(now - message.at)))
     tail = option(ASKED_SIZE, query.do, message.rcode) if query.edns else b""
-    rcode = message.rcode if message.rcode < 16 or tail else SERVFAIL
     if HEADER + len(query.question) + len(records) + len(tail) > limit:
         if limit >= MAX_MESSAGE:
             return refusal(query, SERVFAIL)
-        return header(query, rcode, TC, (0, 0), tail) + query.question + tail
+        return header(query, message.rcode, TC, (0, 0), tail) + query.question + tail
     vouched = message.ad and not prepared.cut and (query.ad or query.do)
-    return header(query, rcode, AD if vouched else 0, prepared.counts, tail) + query.question + records + tail
+    return header(query, message.rcode, AD if vouched else 0, prepared.counts, tail) + query.question + records + tail
 
 
 def header(query: Query, rcode: int, flags: int, counts: tuple[int, int], tail: bytes) -> bytes:
     """The header of an answer: the asker's number and wishes, our ability to recurse."""
-    flags |= QR | RA | (RD if query.rd else 0) | (CD if query.cd else 0) | (rcode & 15)
+    flags |= QR | RA | (RD if query.rd else 0) | (CD if query.cd else 0) | (rcode & RCODE)
     return HEAD.pack(query.id, flags, 1, *counts, 1 if tail else 0)
 
 
@@ -126,8 +128,8 @@ def rejection(data: bytes, error: Malformed) -> bytes:
         question = data[HEADER : question_end(data)] if questions == 1 else b""
     except Malformed:
         question = b""
-    tail = option(ASKED_SIZE, False, error.rcode) if error.rcode > 15 else b""
-    flags = QR | (flags & (0x7800 | RD | CD)) | (error.rcode & 15)
+    tail = option(ASKED_SIZE, False, error.rcode) if error.rcode > RCODE else b""
+    flags = QR | (flags & (OPCODE | RD | CD)) | (error.rcode & RCODE)
     return HEAD.pack(number, flags, 1 if question else 0, 0, 0, 1 if tail else 0) + question + tail
 
 

@@ -64,6 +64,11 @@ def native_grant(rule: Rule, node: Node, strict: bool) -> list[Finding]:
         return []
     told = "any code can announce what it does" if rule.native == "false" else "no code has to announce what it does"
     message = f"the grant '{rule.name}' rests on the witness: 'native: {rule.native}' is the guest's choice; {told}"
+    if rule.library:
+        message = (
+            f"the grant '{rule.name}' rests on the guest: 'library' is what its own stack and memory say, and any code "
+            "can write there what it likes"
+        )
     return [Finding(ERROR if strict else WARNING, "witness-grant", complaint(value_of(node, "native"), message))]
 
 

@@ -115,11 +115,17 @@ def unguarded_flag(node: Node, verdict: str, keys: Pairs) -> bool:
     return found
 
 
-def native_word(node: Node) -> str:
-    """`native`, where `false` asks something too. One day a mapping will say which library it is."""
-    if node.kind == MAP and node.pairs:
-        known(node, NATIVE_KEYS, "'native'")
-    return "true" if flag(node, "'native'") else "false"
+def native_facets(keys: Pairs) -> tuple[str, tuple[str, ...]]:
+    """`native` as (word, libraries): `false` asks something too, and a mapping asks for what is native."""
+    if "native" not in keys:
+        return "", ()
+    node = keys["native"][1]
+    if node.kind != MAP:
+        return "true" if flag(node, "'native'") else "false", ()
+    found = known(node, NATIVE_KEYS, "'native'")
+    if not found:
+        raise wrong(node, f"'native' is empty{meant('', NATIVE_KEYS)}")
+    return "true", texts(found["library"][1], "'library'")
 
 
 def protocols(node: Node) -> tuple[str, ...]:
@@ -249,6 +255,7 @@ def build_rule(node: Node, scope: Scope) -> Rule:
         return texts(keys[name][1], f"'{name}'") if name in keys else ()
 
     to = scope.targets(keys["to"][1]) if "to" in keys else None
+    native, library = native_facets(keys)
     return Rule(
         -1,
         verdict,
@@ -259,7 +266,8 @@ def build_rule(node: Node, scope: Scope) -> Rule:
         private="private" in keys and private_flag(keys["private"][1], to),
         proto=protocols(keys["proto"][1]) if "proto" in keys else (),
         direct="direct" in keys and flag(keys["direct"][1], "'direct'"),
-        native=native_word(keys["native"][1]) if "native" in keys else "",
+        native=native,
+        library=library,
         program=several("program"),
         args=several("args"),
         unguarded="unguarded" in keys and unguarded_flag(keys["unguarded"][1], verdict, keys),

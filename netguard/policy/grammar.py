@@ -8,7 +8,7 @@
 
 Before a program may stand variables that bring code along. `at` says which address the name has, where a rule asks for
 it. Before all of it may stand in brackets what is known about who asks:
-[user=ci process=/usr/bin/python3 tags.job=7 from.package=requests own native].
+[user=ci process=/usr/bin/python3 tags.job=7 from.package=requests own native library=/usr/lib/libcurl.so.4].
 """
 
 from __future__ import annotations
@@ -129,12 +129,15 @@ def read_context(text: str) -> dict[str, object]:
             found[key] = value
         elif word in FLAGS:
             found[word] = True
+        elif key == "library" and value:
+            found[key], found["native"] = value, True
         elif group == "tags" and name and equals:
             tags[name] = value
         elif group == "from" and name in FROM_KEYS and equals:
             code[CODE_FIELDS[name]] = value
         else:
-            known = (*FLAGS, "user=…", "process=…", "tags.NAME=…", *[f"from.{each}=…" for each in FROM_KEYS])
+            named = [f"from.{each}=…" for each in FROM_KEYS]
+            known = (*FLAGS, "library=…", "user=…", "process=…", "tags.NAME=…", *named)
             raise BadTarget(f"'{word}' is not understood{meant(word, known)}")
     return {**found, "tags": tags, "code": Code(**code)}  # type: ignore[arg-type]  # `line` is none of the keys
 

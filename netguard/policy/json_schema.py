@@ -218,6 +218,11 @@ def origin() -> Schema:
     return mapping(schema.FROM_KEYS, minProperties=1)
 
 
+def native() -> Schema:
+    """`native`: whether, or by which library."""
+    return either({"type": "boolean"}, mapping(schema.NATIVE_KEYS, minProperties=1))
+
+
 def tags() -> Schema:
     return {"type": "object", "minProperties": 1, "additionalProperties": defined("text")}
 
@@ -255,6 +260,7 @@ NAMED: dict[str, Callable[[], Schema]] = {
     "lists": lists,
     "name": rule_name,
     "from": origin,
+    "native": native,
     "tags": tags,
     "per": per,
     "burst": lambda: {"type": "integer", "minimum": 1, "maximum": MAX_AMOUNT},
@@ -268,6 +274,7 @@ EXAMPLES: dict[str, list[object]] = {
     "program": ["git", ["python3", "/usr/bin/*"]],
     "args": ["git clone *"],
     "from": [{"package": "requests"}],
+    "native": [True, {"library": "*grpc*"}],
     "tags": [{"job": "nightly"}],
     "limit": [{"connections": "60/min", "over": "delay"}],
     "connections": ["60/min", "500/run"],

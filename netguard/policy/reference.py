@@ -12,16 +12,37 @@ OPENING = """\
 <!-- Made by `python docs/make_reference.py`; change `netguard/policy/schema.py` instead. -->
 
 **What a rule can hold code to.** Behind the [wall](../explanation/threat-model.md), `connect` and `listen` rules hold
-for all code in whatever language, by what the kernel says of destination, process and user. The kinds `dns`, `http`,
-`exec`, `native`, `file` and `audit`, and the facets `from`, `program` and `args`, are known from what the guest's
-Python says of itself, and so hold Python code that does not set out to evade them; without the wall all rules hold no
-more than that. `netguard check` marks grants that rest on such facets, and `--strict` refuses them.
+for all code in whatever language, by what the kernel says of destination, process and user; so do `exec` rules, but
+[by name not always](#programs). The kinds `dns`, `http`, `native`, `file` and `audit`, and the facet `from`, are known
+from what the guest's Python says of itself, and so hold Python code that does not set out to evade them; without the
+wall all rules hold no more than that. `netguard check` marks grants that rest on such facets, `program` and `args`
+among them, and `--strict` refuses them.
 
 A rule file is YAML, TOML (`.toml`) or JSON (`.json`) with the same keys; any other name is read as YAML. Rules are
 tried from the top, **the first that matches wins**, and if none does, `default` holds. Every key is in a table below. A
 key that is not, or that this version does not build, is an error and never ignored. In YAML, values that begin with
 `@`, `*` or `%` must be quoted; anchors, aliases and tags are not used. [An editor](../how-to/editor-and-shell.md)
 completes and checks all of this while you type.
+"""
+
+PROGRAMS = """\
+Behind the wall each start of a program is decided, whoever starts it: Python, a shell, native code. A path along `PATH`
+where nothing is, is no start and has no line. What holds depends on what the rules say:
+
+- **`deny: exec`, without a program, holds against everything.** So does a default of `deny` where no rule grants
+  `exec`. What the command line itself asks for still starts, also by way of `#!/usr/bin/env`.
+- **By name, one grant or denial alone is advisory.** The kernel follows the path once more after netguard has looked at
+  it, and code that sets out to can put another program there in between, or start the same one under another name.
+- **A list of programs holds.** Where the default denies and every rule that grants `exec` says `program`, Landlock
+  lets the kernel start only the files that those rules named as the run began: a name without a slash wherever it stood
+  on `PATH`, a path, a pattern with what it matched; with them the interpreters and loaders that they need, and the
+  run's own program. The trail's first line says in `execute` whether it is so, and why not. A program that comes later,
+  or lies elsewhere, is [denied and said so](messages.md#rule-not-listed). Name no file that the program may write to.
+- **What a granted program loads is no start.** An interpreter runs any script, a loader any library: to grant `sh`,
+  `python3` or anything that loads plug-ins is to grant code. It is held in what it reaches, as all code.
+
+What a program brings along in its environment counts behind the wall as it does where Python starts it
+(`unguarded`), also for what a shell starts.
 """
 
 NATIVE = """\
@@ -35,8 +56,14 @@ An announcement proves nothing: code that sets out to can announce what it likes
 - `deny` with `native: true` stops what was not announced. What it lets pass was announced, and that is all: no proof
   that it was Python code, nor that it came from where it says;
 - `deny` with `native: false` stops honest code alone;
-- a grant with `native`, true or false, rests on the guest's own word: `netguard check` marks it, `--strict` refuses it.
-  Let the destination decide, and use `native` to deny or to log.
+- a grant with `native`, true, false or by library, rests on the guest's own word: `netguard check` marks it, `--strict`
+  refuses it. Let the destination decide, and use `native` to deny or to log.
+
+`native: {library: "*grpc*"}` asks which library made the call. It is the mapped file that the calling address lies in;
+behind the C library, the first such file that the thread's stack leads back to; and where neither can be had, the
+program. A call by `ctypes` or `cffi` is libffi's, `*libffi*`. On the trail it is
+[`code.library`](trail.md#objects). Stack and memory are the guest's own, so this tells honest libraries apart: a `deny`
+holds those, and a grant rests on the guest's word, however it is written.
 
 Without a wall (`--wall off`, injection, another system) nothing is native: `true` never holds, and `false` always does.
 `native` among the kinds is another thing: native code that is loaded.
@@ -51,7 +78,7 @@ DESTINATIONS = """\
 | `*.example.org` | every name below it, at any depth, but not `example.org` itself |
 | `192.0.2.7`, `2001:db8::7` | this address, however it is spelled: decimal, octal, hex, short, IPv4 inside IPv6 |
 | `10.0.0.0/8`, `2001:db8::/32` | every address of the network |
-| `unix:/run/app.sock`, `unix:@name` | a unix socket, by path or abstract; a `*` may stand at the end |
+| `unix:/run/app.sock`, `unix:@name` | a unix socket, by path or abstract (`\\0` is a NUL); a `*` may stand at the end |
 | `@NAME` | every destination of the list |
 
 Behind all of them but `unix:` may stand ports: `:443`, `:443,8443`, `:8000-8100`. An IPv6 address with ports stands in
@@ -85,7 +112,7 @@ Every file's tests run at `netguard check` and before every run, against that fi
 `exec LD_PRELOAD=/tmp/x.so git push`; what they and a Python's own options (`exec python3 -I x.py`) come to is in
 `unguarded` above. What is known of who asks may stand in brackets before it:
 `[user=ci process=/usr/bin/python3 tags.job=7 from.package=requests own native]`; `own` says that the destination is a
-socket which the run itself listens on, `native` that no witness announced it.
+socket which the run itself listens on, `native` that no witness announced it, `library=PATH` which library made it.
 """
 
 
@@ -148,6 +175,7 @@ def reference() -> str:
         "## A rule\n\nA rule has exactly one of `allow`, `log` and `deny`. All its facets must hold.\n\n"
         + rows(schema.RULE_KEYS, facets=True),
         "### `from`\n\n" + rows(schema.FROM_KEYS),
+        "### Programs\n\n" + PROGRAMS.rstrip(),
         "### `native`\n\n" + NATIVE.rstrip(),
         rows(schema.NATIVE_KEYS),
         "### `limit`\n\n" + rows(schema.LIMIT_KEYS),

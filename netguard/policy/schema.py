@@ -91,15 +91,16 @@ RULE_KEYS = table(
     Key("direct", "true or false", "The address was never looked up in this run.", ("connect",)),
     Key(
         "native",
-        "true or false",
-        "true: no witness in the program announced it, as of native code and other programs; false: one did. "
-        "Without a wall nothing is native.",
+        "true, false or a mapping",
+        "true: no witness in the program announced it, as of native code and other programs; false: one did. A mapping "
+        "asks which library made it. Without a wall nothing is native.",
         ("connect", "listen"),
     ),
     Key(
         "program",
         "text or a list of texts",
-        "Programs, `*` standing for anything. Without a slash: the base name of the path as given or as resolved.",
+        "Programs, `*` standing for anything. Without a slash: the base name of the path as given or as resolved. "
+        "A list of all that may start [holds](#programs) behind the wall; one name by itself is advisory.",
         ("exec",),
     ),
     Key(
@@ -131,7 +132,12 @@ FROM_KEYS = table(
 )
 
 NATIVE_KEYS = table(
-    Key("library", "text", "The library that called.", refused="needs the map of who calls, which this version lacks"),
+    Key(
+        "library",
+        "text or a list of texts",
+        "The library whose code made the call, or the program itself, `*` standing for anything. Without a slash: the "
+        "base name of its path.",
+    ),
 )
 
 LIMIT_KEYS = table(

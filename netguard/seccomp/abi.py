@@ -55,6 +55,9 @@ _prctl = _function("prctl", ctypes.c_int, *[ctypes.c_ulong] * 4)
 _connect = _function("connect", ctypes.c_int, ctypes.c_char_p, ctypes.c_uint)
 _bind = _function("bind", ctypes.c_int, ctypes.c_char_p, ctypes.c_uint)
 _getsockname = _function("getsockname", ctypes.c_int, ctypes.c_char_p, ctypes.POINTER(ctypes.c_uint))
+_accept = _function(
+    "accept4", ctypes.c_int, ctypes.c_char_p, ctypes.POINTER(ctypes.c_uint), ctypes.c_int
+)  # fmt: skip
 _listen = _function("listen", ctypes.c_int, ctypes.c_int)
 _sendto = _function(
     "sendto", ctypes.c_int, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_char_p, ctypes.c_uint,
@@ -200,6 +203,15 @@ def install_filter(program: list[tuple[int, int, int, int]], flags: int = 0) -> 
 def listen(fd: int, backlog: int) -> int:
     """listen(2); returns 0 or the errno."""
     return ctypes.get_errno() if _listen(fd, backlog) < 0 else 0
+
+
+def accept(fd: int, flags: int) -> tuple[int, bytes]:
+    """accept4(2): a descriptor, and who has connected, as the kernel has it. Raises OSError."""
+    room, length = ctypes.create_string_buffer(128), ctypes.c_uint(128)
+    made = _accept(fd, room, length, flags)
+    if made < 0:
+        raise failed()
+    return made, room.raw[: length.value]
 
 
 def own_address(fd: int) -> bytes:

@@ -6,7 +6,9 @@ each call is one that does not wait.
 
 from __future__ import annotations
 
-from netguard.seccomp import abi, bindings, connecting, folders, receiving, sending, sockaddr, unheard
+import errno
+
+from netguard.seccomp import abi, bindings, connecting, folders, making, receiving, sending, sockaddr, unheard
 from netguard.seccomp.waiting import Done, Waiting
 
 TYPE_CHECKING = False
@@ -46,19 +48,34 @@ def perform(wanted: Wanted, caller: Caller) -> Done | Waiting:
 
 def _bind(wanted: Wanted, caller: Caller) -> Done | Waiting:
     if wanted.pin >= 0:
-        return Binding(wanted, caller, folders.bind(wanted.sock, wanted.pin, wanted.umask, wanted.address))
+        job = folders.bind(wanted.sock, wanted.pin, wanted.umask, wanted.address)
+        return Done(0, errno.ENOBUFS) if job is None else Binding(wanted, caller, job)
     error = abi.bind(wanted.sock, wanted.address)
+    if error == errno.EADDRINUSE and caller.held is not None:
+        caller.held.collect()  # by a copy of ours perhaps, of a socket that nobody has any more
+        error = abi.bind(wanted.sock, wanted.address)
     if not error and wanted.kind == "listen" and wanted.domain != sockaddr.UNIX:
         bindings.remember(wanted.sock)
     return Done(0, error)
 
 
 def _listen(wanted: Wanted, caller: Caller) -> Done:
-    return Done(0, abi.listen(wanted.sock, wanted.backlog))
+    error = abi.listen(wanted.sock, wanted.backlog)
+    if not error and caller.held is not None:
+        caller.held.listens(wanted.sock)
+    return Done(0, error)
+
+
+def _connect(wanted: Wanted, caller: Caller) -> Done | Waiting:
+    if caller.held is not None:
+        caller.held.settle()
+    return connecting.connect(wanted, caller)
 
 
 _ACTS: dict[str, Callable[[Wanted, Caller], Done | Waiting]] = {
-    "connect": connecting.connect,
+    "accept": making.accept,
+    "accept4": making.accept,
+    "connect": _connect,
     "bind": _bind,
     "listen": _listen,
     "recvfrom": receiving.receive,

@@ -55,15 +55,17 @@ class Wanted:
     umask:        of a bind to a unix path; `pin` is then the folder that it takes place in.
     flags:        of a send.
     messages:     of a send: the first, and those that go the same way after it.
-    counts:       of sendmmsg: where in the guest's memory the first message's count belongs.
+    counts:       where in the guest's memory the first message's count belongs (sendmmsg), or the address (accept).
+    lengths:      of accept: where the room for that address is, and its length belongs.
     into:         of recvfrom: where there the data belongs and how much has room, where the sender, and its length.
     backlog:      of listen.
     foreign:      whether its caller has other rights than we: then it may not be carried out.
+    goes_on:      whether the kernel may carry it out itself: nothing can be changed about it any more (`_goes_on`).
     """
 
     __slots__ = (
-        "address", "backlog", "call", "counts", "domain", "flags", "foreign", "interface", "into", "kind", "messages",
-        "pin", "place", "port", "proto", "sock", "type", "umask", "via", "where",
+        "address", "backlog", "call", "counts", "domain", "flags", "foreign", "goes_on", "interface", "into", "kind",
+        "lengths", "messages", "pin", "place", "port", "proto", "sock", "type", "umask", "via", "where",
     )  # fmt: skip
 
     def __init__(self, call: str, sock: int) -> None:
@@ -75,8 +77,8 @@ class Wanted:
         self.port: int | None = None
         self.domain = self.type = self.interface = 0
         self.pin = -1
-        self.foreign = False
-        self.flags = self.backlog = self.counts = self.umask = 0
+        self.foreign = self.goes_on = False
+        self.flags = self.backlog = self.counts = self.lengths = self.umask = 0
         self.into = (0, 0, 0, 0)
         self.messages: list[Message] = []
 
@@ -186,12 +188,36 @@ def _read_listen(wanted: Wanted, args: tuple[int, ...], caller: Caller) -> None:
             wanted.port = 0  # the one it shows may be an earlier one's
             if not wanted.kind:
                 _refuse()
-    elif wanted.domain == sockaddr.UNIX:
+    elif wanted.domain == sockaddr.UNIX and not _goes_on(wanted, caller):
         _check_equal(caller)
+
+
+def _goes_on(wanted: Wanted, caller: Caller) -> bool:
+    """Whether a listen, or a send, of a unix socket is left to the kernel, so that the other side is told the guest's
+    own process number, and a send has no copy of ours on its way.
+
+    Neither names a destination: a stream's and a seqpacket's send goes where the socket was connected to, and the
+    kernel takes no address for it. So all there is to decide is which socket it is. That could be another by the time
+    the kernel looks: a thread can put an INET socket under the same number, and one that was never bound would then
+    listen at every interface, which Landlock does not refuse. So it is for a process of one thread alone, which waits.
+    A datagram's address stands in memory, where other processes may write, and is always read here.
+    """
+    wanted.goes_on = wanted.domain == sockaddr.UNIX and wanted.type in (STREAM, SEQPACKET) and caller.is_alone()
+    return wanted.goes_on
+
+
+def _read_accept(wanted: Wanted, args: tuple[int, ...], caller: Caller) -> None:
+    """Who comes to what listens is not decided. The kernel's own, unless sockets have to be made for the guest."""
+    wanted.identify()
+    wanted.counts, wanted.lengths = args[1], args[2]
+    wanted.flags = args[3] & 0xFFFFFFFF if wanted.call == "accept4" else 0
+    _check_equal(caller)  # the socket that is made would be netguard's user's
 
 
 def _read_sendto(wanted: Wanted, args: tuple[int, ...], caller: Caller) -> None:
     wanted.identify()
+    if _goes_on(wanted, caller):
+        return
     wanted.flags = args[3] & 0xFFFFFFFF
     address = read_address(caller, args[4], signed(args[5])) if args[4] else b""
     _address(wanted, address, caller)
@@ -200,6 +226,8 @@ def _read_sendto(wanted: Wanted, args: tuple[int, ...], caller: Caller) -> None:
 
 def _read_sendmsg(wanted: Wanted, args: tuple[int, ...], caller: Caller) -> None:
     wanted.identify()
+    if _goes_on(wanted, caller):
+        return
     wanted.flags = args[2] & 0xFFFFFFFF
     header = messages.header(caller, args[1])
     _address(wanted, header.address, caller)
@@ -209,6 +237,8 @@ def _read_sendmsg(wanted: Wanted, args: tuple[int, ...], caller: Caller) -> None
 
 def _read_sendmmsg(wanted: Wanted, args: tuple[int, ...], caller: Caller) -> None:
     wanted.identify()
+    if _goes_on(wanted, caller):
+        return
     wanted.flags = args[3] & 0xFFFFFFFF
     many = min(args[2] & 0xFFFFFFFF, messages.MAX_SEGMENTS)
     if not many:
@@ -296,5 +326,7 @@ _READERS: dict[str, Callable[[Wanted, tuple[int, ...], Caller], None]] = {
     "sendmmsg": _read_sendmmsg,
     "bind": _read_bind,
     "listen": _read_listen,
+    "accept": _read_accept,
+    "accept4": _read_accept,
     "recvfrom": _read_recvfrom,
 }

@@ -7,14 +7,17 @@ whether it still does, and acts only then. The number of a thread that is gone m
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 
-from netguard.seccomp import abi
+from netguard.seccomp import abi, reopening
 from netguard.seccomp.rights import GIVEN_UP
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from signal import pidfd_send_signal
+
+    from netguard.seccomp.held import Held
 else:
     from _signal import pidfd_send_signal  # without the enums, which cost 4 ms at start-up
 
@@ -35,16 +38,20 @@ class Caller:
     """One thread of the guest's.
 
     tid, pid: the thread and its process.
+    held:     the sockets that are kept for it, where its descriptors cannot be copied; else None.
     pidfd:    of the thread; where the kernel has none, of its process.
     shared:   whether `pidfd` is the process's.
     process:  what the supervisor knows of it: its own affair, None at first.
+    map:      of its memory, where somebody has asked which library calls (`libraries`).
     """
 
-    __slots__ = ("_memory", "_own", "pid", "pidfd", "process", "shared", "tid")
+    __slots__ = ("_memory", "_own", "held", "map", "pid", "pidfd", "process", "shared", "tid")
 
-    def __init__(self, tid: int, own: bytes) -> None:
+    def __init__(self, tid: int, own: bytes, held: Held | None = None) -> None:
         self.tid = tid
+        self.held = held
         self.process: object = None
+        self.map: object = None
         self._own = own
         self._memory = -1
         self.shared = False
@@ -59,8 +66,14 @@ class Caller:
             self.shared = self.pid != tid
 
     def fetch(self, fd: int) -> int:
-        """Returns a copy of its descriptor. Raises OSError: EBADF, ESRCH (gone), EPERM (not ours to look into)."""
-        return abi.get_fd(self.pidfd, fd)
+        """Returns a copy of its socket's descriptor. Raises OSError: EBADF, ESRCH (gone), EPERM (not ours to look
+        into); where sockets are kept, ENOTSOCK and Unheld."""
+        return abi.get_fd(self.pidfd, fd) if self.held is None else self.held.copy(self.tid, fd)
+
+    def fetch_any(self, fd: int) -> int:
+        """Returns a copy of any descriptor of its, to be handed on. Raises OSError; where sockets are kept, EPERM for
+        what can be had in no other way than by copying it."""
+        return abi.get_fd(self.pidfd, fd) if self.held is None else reopening.copy(self, self.held, fd)
 
     def read(self, address: int, size: int) -> bytes:
         """Returns exactly `size` bytes of its memory. Raises OSError(EFAULT) where not all of it is there."""
@@ -79,7 +92,7 @@ class Caller:
             data = os.pread(self._memory, size, address)
             if not data:  # the memory has ended: the thread has executed a program and has another one
                 self._open_memory()
-                self.process = None
+                self.process = self.map = None
                 data = os.pread(self._memory, size, address)
         except OSError as error:
             if error.errno != errno.EIO:
@@ -107,6 +120,11 @@ class Caller:
         """Whether it may do what we may, no more and no less: else acting for it would lend it our rights."""
         return credentials(self.status()) == self._own
 
+    def is_alone(self) -> bool:
+        """Whether its process has no other thread. The filter lets no two processes share their descriptors, so while
+        the call waits, what they are stays."""
+        return field(self.status(), b"Threads") == b"1"
+
     def is_alive(self) -> bool:
         """Whether its number is still its own."""
         try:
@@ -132,16 +150,17 @@ class Caller:
         fd = os.open(f"/proc/{self.tid}/mem", os.O_RDONLY | os.O_CLOEXEC)
         if self._memory >= 0:
             os.close(self._memory)
-            self.process = None  # another program
+            self.process = self.map = None  # another program
         self._memory = fd
 
 
 class Callers:
-    """The threads that have asked lately."""
+    """The threads that have asked lately. held: the sockets that are kept, where no descriptor can be copied."""
 
-    def __init__(self) -> None:
+    def __init__(self, held: Held | None = None) -> None:
         self._known: dict[int, Caller] = {}
-        self._changing: set[int] = set()
+        self._held = held
+        self._changing: dict[int, None] = {}
         self._own = credentials(status("self"))
 
     def __len__(self) -> int:
@@ -158,26 +177,32 @@ class Callers:
             return caller
         return self.anew(tid)
 
+    def living(self, tid: int) -> Caller:
+        """The same for one that nothing will be fetched from, so that it has to be asked. Raises OSError: gone."""
+        caller = self.find(tid)
+        return caller if caller.is_alive() else self.anew(tid)
+
     def anew(self, tid: int) -> Caller:
         """The same, forgetting who had that number before."""
         if tid in self._known:
             self._drop(tid)
-        caller = Caller(tid, self._own)
+        caller = Caller(tid, self._own, self._held)
         if len(self._known) >= MAX_CALLERS:
             self._drop(next(iter(self._known)))
         self._known[tid] = caller
         return caller
 
-    def executes(self, tid: int) -> None:
-        """A thread is about to execute a program: what is known of its process will not hold. Raises OSError: gone.
+    def executes(self, caller: Caller) -> None:
+        """A thread is about to execute a program: what is known of its process will not hold.
 
         Nobody says when it has. One that is not the first takes the first's number over, and until then the first may
         call and be known as what it was: so of such a process nothing is kept from now on.
         """
-        pid = int(field(status(str(tid)), b"Tgid"))
-        self.forget(pid)
-        if tid != pid and len(self._changing) < MAX_CHANGING:
-            self._changing.add(pid)
+        self.forget(caller.pid)
+        if caller.tid != caller.pid:
+            self._let_go_of_ended()
+            if len(self._changing) < MAX_CHANGING:
+                self._changing[caller.pid] = None
 
     def forget(self, pid: int) -> None:
         """What was known of a process's threads, and their memory, is no longer theirs."""
@@ -192,6 +217,13 @@ class Callers:
     def _lasts(self, pid: int) -> bool:
         """Whether what is known of a process holds from one call to the next."""
         return not self._changing or (pid not in self._changing and len(self._changing) < MAX_CHANGING)
+
+    def _let_go_of_ended(self) -> None:
+        """Two of the processes that changed are looked at for each one more: those that have ended make room."""
+        for pid in list(itertools.islice(self._changing, 2)):
+            del self._changing[pid]
+            if os.path.exists(f"/proc/{pid}"):
+                self._changing[pid] = None  # behind all others
 
     def _drop(self, tid: int) -> None:
         self._known.pop(tid).close()

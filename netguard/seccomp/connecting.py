@@ -40,11 +40,11 @@ def connect(wanted: Wanted, caller: Caller) -> Done | Waiting:
     """Connects; a blocking stream that has to wait is a Connecting."""
     if wanted.type not in (STREAM, SEQPACKET):
         return Done(0, abi.connect(wanted.sock, target(wanted)))  # never waits
-    flags = _borrow(wanted.sock)
+    flags = borrow(wanted.sock)
     error = found = _try(wanted)
     if error == errno.EINPROGRESS and not flags & os.O_NONBLOCK:
         found = _standing(_try(wanted))  # on loopback it is connected by now, and asking says so
-    _give_back(wanted.sock, flags)
+    give_back(wanted.sock, flags)
     if flags & os.O_NONBLOCK:
         return Done(0, error)
     if found == errno.EALREADY or (found == errno.EAGAIN and wanted.domain == sockaddr.UNIX):
@@ -54,9 +54,9 @@ def connect(wanted: Wanted, caller: Caller) -> Done | Waiting:
 
 def outcome(wanted: Wanted) -> int:
     """How a connect that was begun stands: EALREADY while it is on its way, EAGAIN while a unix peer has no room."""
-    flags = _borrow(wanted.sock)
+    flags = borrow(wanted.sock)
     error = _try(wanted)
-    _give_back(wanted.sock, flags)
+    give_back(wanted.sock, flags)
     return _standing(error)
 
 
@@ -68,7 +68,7 @@ def _standing(error: int) -> int:
     return errno.ECONNABORTED if error == errno.EINPROGRESS else error
 
 
-def _borrow(sock: int) -> int:
+def borrow(sock: int) -> int:
     """Has the socket not wait for its moment with us, as connect has no flag for that; returns its flags before."""
     alarm.arm()
     flags = fcntl.fcntl(sock, fcntl.F_GETFL)
@@ -77,7 +77,7 @@ def _borrow(sock: int) -> int:
     return flags
 
 
-def _give_back(sock: int, flags: int) -> None:
+def give_back(sock: int, flags: int) -> None:
     """Has the socket wait as it did before."""
     if not flags & os.O_NONBLOCK:
         fcntl.fcntl(sock, fcntl.F_SETFL, flags)

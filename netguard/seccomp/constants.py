@@ -22,6 +22,8 @@ VALUES: dict[str, int] = {
     "SOL_SOCKET": 1,
     "SOL_TCP": 6,
     "SOL_IPV6": 41,
+    # <linux/socket.h>
+    "MSG_FASTOPEN": 0x20000000,
     # <asm-generic/socket.h>
     "SO_BINDTODEVICE": 25,
     "SO_MARK": 36,
@@ -60,6 +62,8 @@ VALUES: dict[str, int] = {
     "TCP_REPAIR": 19,
     "TCP_ULP": 31,
     # <linux/sched.h>
+    "CLONE_FILES": 0x00000400,
+    "CLONE_THREAD": 0x00010000,
     "CLONE_NEWNS": 0x00020000,
     "CLONE_NEWCGROUP": 0x02000000,
     "CLONE_NEWUTS": 0x04000000,
@@ -88,6 +92,8 @@ VALUES: dict[str, int] = {
     "F_SETOWN": 8,
     "F_SETOWN_EX": 15,
     "F_SETLEASE": 1024,
+    # <linux/memfd.h>, since Linux 6.3
+    "MFD_NOEXEC_SEAL": 8,
     # <linux/fanotify.h>
     "FAN_CLASS_CONTENT": 4,
     "FAN_CLASS_PRE_CONTENT": 8,

@@ -8,11 +8,15 @@
     answers that one call               ◀────
 
 The number goes through a pipe, and not the descriptor over a socket: `sendmsg` is notified already, and nobody would
-be there to answer it. The child is a copy of the supervisor and runs its code alone until it executes the program.
+be there to answer it. Where no descriptor may be copied (tier B), a thread of the child sends it that was there before
+the filter, and so is not under it; executing the program ends that thread, if it has not ended by then. The child is a
+copy of the supervisor and runs its code alone until it executes the program.
 """
 
 from __future__ import annotations
 
+import _socket
+import _thread
 import errno
 import os
 import select
@@ -25,7 +29,7 @@ from netguard.seccomp.notify import CONTINUE, Listener
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import NoReturn
 
     Program = tuple[str, tuple[str, ...]]
@@ -38,6 +42,9 @@ SET_PDEATHSIG, SET_DUMPABLE, SET_NO_NEW_PRIVS, SET_CHILD_SUBREAPER = 1, 4, 38, 3
 #: What the child says on the pipe: a step of STEPS, and an errno or the listener's number.
 _SAID = struct.Struct("<ii")
 STEPS = ("ready", "no_new_privs", "landlock", "filter", "listener", "start")
+
+#: A descriptor, as it is sent over a socket.
+_FD = struct.Struct("=i")
 
 #: Ignored by every Python at its own start, so not by the wish of whoever started netguard.
 PYTHONS_OWN = (signal.SIGPIPE, signal.SIGXFSZ)
@@ -61,6 +68,9 @@ class Launch:
     programs: (path, argv), tried in order while the kernel knows no format for one.
     mask:     the signal mask that the guest gets.
     fence:    of Landlock; None for none.  notify: whether its calls are handed over; else only the static part holds.
+    files:    see `landlock.restrict`.
+    hold:     whether its sockets have to be made for it.
+    ports, closed: what it may do by itself with TCP, and what no rule grants: see `landlock.restrict`, `table.program`.
     Raises Refused; then there is no child.
     """
 
@@ -72,6 +82,10 @@ class Launch:
         fence: landlock.Fence | None,
         *,
         notify: bool = True,
+        files: Iterable[landlock.File] | None = None,
+        hold: bool = False,
+        ports: landlock.Ports = landlock.NONE,
+        closed: tuple[str, ...] = (),
     ) -> None:
         self.listener: Listener | None = None
         path, argv = programs[0]
@@ -80,15 +94,24 @@ class Launch:
         self._said, say = os.pipe()
         heard, self._go = os.pipe()
         signals = notify and not (fence and fence.scope)
-        program = table.program(abi.MACHINE, notify=notify, signals=signals)
+        listed = files is not None and fence is not None and fence.ptrace
+        program = table.program(
+            abi.MACHINE, notify=notify, signals=signals, hold=hold, closed=closed, listed=listed
+        )  # fmt: skip
+        hand: _socket.socket | None = None
+        self._hand: _socket.socket | None = None
+        if hold:
+            self._hand, hand = _socket.socketpair()
         parent = os.getpid()
         self.pid = os.fork()
         if not self.pid:
             os.close(self._said)
             os.close(self._go)
-            child(programs, environ, mask, Fences(parent, fence, program, notify), say, heard)
+            child(programs, environ, mask, Fences(parent, fence, program, notify, hand, ports, files), say, heard)
         os.close(say)
         os.close(heard)
+        if hand:
+            hand.close()
         try:
             step, value = self._hear()
             if step != "ready":
@@ -113,7 +136,7 @@ class Launch:
         step = "descriptors"
         try:
             pidfd = abi.open_pidfd(self.pid)
-            found = abi.get_fd(pidfd, fd)
+            found = self._handed(self._hand) if self._hand else abi.get_fd(pidfd, fd)
             step = "memory"
             os.close(os.open(f"/proc/{self.pid}/mem", os.O_RDWR | os.O_CLOEXEC))
         except OSError as error:
@@ -124,6 +147,15 @@ class Launch:
             if pidfd >= 0:
                 os.close(pidfd)
         return found
+
+    def _handed(self, hand: _socket.socket) -> int:
+        """What the child's thread sends. Raises OSError."""
+        _, control, _, _ = hand.recvmsg(1, _socket.CMSG_LEN(_FD.size), _socket.MSG_CMSG_CLOEXEC)
+        hand.close()
+        if not control:
+            raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+        (found,) = _FD.unpack_from(control[0][2])
+        return int(found)
 
     def go(self) -> int:
         """Lets the child become the guest; returns 0, or the errno of the program that could not be executed."""
@@ -173,17 +205,30 @@ class Launch:
 
 
 class Fences:
-    """What the child puts around itself. parent: the supervisor, without which it must not live."""
+    """What the child puts around itself.
 
-    __slots__ = ("fence", "notify", "parent", "program")
+    parent: the supervisor, without which it must not live.  hand: what the listener is sent over, if it has to be.
+    """
+
+    __slots__ = ("fence", "files", "hand", "notify", "parent", "ports", "program")
 
     def __init__(
-        self, parent: int, fence: landlock.Fence | None, program: list[tuple[int, int, int, int]], notify: bool
+        self,
+        parent: int,
+        fence: landlock.Fence | None,
+        program: list[tuple[int, int, int, int]],
+        notify: bool,
+        hand: _socket.socket | None,
+        ports: landlock.Ports,
+        files: Iterable[landlock.File] | None,
     ) -> None:
         self.parent = parent
         self.fence = fence
         self.program = program
         self.notify = notify
+        self.hand = hand
+        self.ports = ports
+        self.files = files
 
     def stand(self) -> int:
         """Puts them up, one after the other; returns the listener. Raises Refused."""
@@ -196,9 +241,9 @@ class Fences:
             rights.of_guest()
             step = "landlock"
             if self.fence:
-                landlock.restrict(self.fence, tcp=self.notify)
+                landlock.restrict(self.fence, self.ports, self.files)
             step = "listener" if self.notify else "filter"
-            return self._filter()
+            return HandOver(self.hand).after(self._filter) if self.hand else self._filter()
         except OSError as error:
             raise Refused(step, error.errno or errno.EPERM) from None
 
@@ -213,6 +258,34 @@ class Fences:
             if error.errno != errno.EINVAL:
                 raise
             return abi.install_filter(self.program, abi.NEW_LISTENER)
+
+
+class HandOver:
+    """A thread that sends the listener to the supervisor: there before the filter, which so is not around it."""
+
+    def __init__(self, hand: _socket.socket) -> None:
+        self._hand = hand
+        self._listener = -1
+        self._made, self._sent = _thread.allocate_lock(), _thread.allocate_lock()
+        self._made.acquire()
+        self._sent.acquire()
+        _thread.start_new_thread(self._send, ())
+
+    def after(self, install: Callable[[], int]) -> int:
+        """Installs the filter, and returns the listener once it has been sent. Raises OSError; then the thread waits
+        for ever, and ends with the child."""
+        self._listener = install()
+        self._made.release()
+        self._sent.acquire()
+        return self._listener
+
+    def _send(self) -> None:
+        self._made.acquire()
+        try:
+            self._hand.sendmsg([b"!"], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, _FD.pack(self._listener))])
+        finally:
+            self._hand.close()
+            self._sent.release()
 
 
 def child(

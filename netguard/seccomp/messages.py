@@ -188,7 +188,7 @@ def _rights(caller: Caller, body: bytes, message: Message) -> bytes:
         raise _error(errno.EINVAL)
     before = len(message.held)
     for (fd,) in struct.iter_unpack("<i", body[: many * 4]):
-        message.held.append(caller.fetch(fd))
+        message.held.append(caller.fetch_any(fd))
     return _packed(_SOL_SOCKET, _SCM_RIGHTS, struct.pack(f"<{many}i", *message.held[before:]))
 
 

@@ -11,6 +11,14 @@ import os
 import select
 import struct
 
+from netguard.seccomp import alarm
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal
+else:
+    import _signal as signal  # without the enums, which cost 4 ms at start-up
+
 #: ioctls of the listener.
 RECEIVE, SEND, IS_VALID, ADD_FD, SET_FLAGS = 0xC0502100, 0xC0182101, 0x40082102, 0x40182103, 0x40082104
 
@@ -99,20 +107,35 @@ class Listener:
         flags = os.O_CLOEXEC if close_on_exec else 0
         self._tell(ADD_FD, _ADD_FD.pack(id, SET_FD, fd, at, flags))
 
-    def give_fd(self, id: int, fd: int) -> None:
-        """Ends a call with a copy of our `fd`, as if the call had made it; close-on-exec. Raises OSError."""
-        self._tell(ADD_FD, _ADD_FD.pack(id, SEND_FD, fd, 0, os.O_CLOEXEC))
+    def give_fd(self, id: int, fd: int, *, close_on_exec: bool = True, last: bool = True) -> int:
+        """Gives the caller a copy of our `fd`, as if it had made it; returns its number. Raises OSError.
+
+        last: whether that ends the call too, with the number for its value.
+        """
+        what = _ADD_FD.pack(id, SEND_FD if last else 0, fd, 0, os.O_CLOEXEC if close_on_exec else 0)
+        if not last:
+            return self._tell(ADD_FD, what)
+        # Were we interrupted, the kernel would give nothing and end the call all the same, with 0 for its value: the
+        # guest would take its standard input for what it has made (Linux 6.18).
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {alarm.SIGNAL})
+        try:
+            return self._tell(ADD_FD, what)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def hung_up(self) -> bool:
         """Whether no process is left that the filter holds."""
         found = self._poll.poll(0)
         return bool(found and found[0][1] & select.POLLHUP and not found[0][1] & select.POLLIN)
 
-    def _tell(self, request: int, what: bytes) -> None:
-        """One ioctl. A signal of ours (see `alarm`) must not end it: the call would wait for its answer for ever."""
+    def _tell(self, request: int, what: bytes) -> int:
+        """One ioctl; returns its value.
+
+        A signal of ours (see `alarm`) must not end it: the call would wait for its answer for ever.
+        """
+        room = bytearray(what)  # from what cannot change, `ioctl` would return that
         while True:
             try:
-                fcntl.ioctl(self.fd, request, what)
+                return int(fcntl.ioctl(self.fd, request, room))
             except InterruptedError:
                 continue
-            return

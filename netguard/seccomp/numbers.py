@@ -52,6 +52,7 @@ TABLE: dict[str, tuple[int, int | None]] = {
     "landlock_restrict_self": (446, 446),
     "listen": (50, 201),
     "modify_ldt": (154, None),
+    "memfd_create": (319, 279),
     "mount": (165, 40),
     "mount_setattr": (442, 442),
     "move_mount": (429, 429),

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 
+from netguard.core.abstract import shown
 from netguard.core.address import unpack
 
 #: <linux/socket.h>
@@ -65,7 +66,7 @@ def is_unix(address: bytes) -> bool:
 
 def abstract(address: bytes) -> str:
     """The name of a unix address that has no path, after an "@" (bare: the kernel is to choose it); else ""."""
-    return "@" + os.fsdecode(address[3:]) if not address[2:3].strip(b"\0") else ""
+    return shown(os.fsdecode(address[3:])) if not address[2:3].strip(b"\0") else ""
 
 
 def path(address: bytes) -> bytes:

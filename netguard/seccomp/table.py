@@ -26,7 +26,9 @@ ANSWERS = {
     SUCCEED: 0x00050000,
     "EPERM": 0x00050000 | errno.EPERM,
     "ENOSYS": 0x00050000 | errno.ENOSYS,
+    "EACCES": 0x00050000 | errno.EACCES,
     "EAFNOSUPPORT": 0x00050000 | errno.EAFNOSUPPORT,
+    "EOPNOTSUPP": 0x00050000 | errno.EOPNOTSUPP,
     "EPROTONOSUPPORT": 0x00050000 | errno.EPROTONOSUPPORT,
     "ESOCKTNOSUPPORT": 0x00050000 | errno.ESOCKTNOSUPPORT,
 }
@@ -37,17 +39,23 @@ NOTIFIED = ("connect", "sendto", "sendmsg", "sendmmsg", "recvfrom", "bind", "lis
 #: And these where Landlock cannot keep a guest's signals from processes outside.
 SIGNALS = ("kill", "tkill", "tgkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo", "pidfd_open")
 
+#: And these where a guest's descriptors cannot be copied, so that its sockets have to be made for it.
+MAKING = ("socket", "socketpair", "accept", "accept4")
+
 #: Name of an argument -> its place, for each call that has a condition.
 ARGUMENTS = {
     "clone": {"flags": 0},
     "fanotify_init": {"flags": 0},
     "fcntl": {"command": 1},
     "ioctl": {"request": 1},
+    "memfd_create": {"flags": 1},
     "prctl": {"option": 0, "value": 1},
     "prlimit64": {"pid": 0, "new": 2},
     "seccomp": {"operation": 0, "flags": 1},
     "recvfrom": {"address": 4},
-    "sendto": {"address": 4},
+    "sendmmsg": {"flags": 3},
+    "sendmsg": {"flags": 2},
+    "sendto": {"address": 4, "flags": 3},
     "setsockopt": {"level": 1, "option": 2},
     "socket": {"family": 0, "type": 1, "protocol": 2},
     "socketpair": {"family": 0},
@@ -89,7 +97,7 @@ ROWS: tuple[Row, ...] = (
         "server that was asked. All else is let go on at once",
     ),
     ("bind listen", "", NOTIFY, "open this machine to others"),
-    ("execve execveat", "", NOTIFY, "start a program; let go on, for this version decides on starts where Python asks"),
+    ("execve execveat", "", NOTIFY, "start a program: decided on, and then the kernel goes on, for nobody else can"),
     ("socket", "family=AF_UNIX", ALLOW, "its connections are decided on"),
     (
         "socket",
@@ -247,6 +255,14 @@ ROWS: tuple[Row, ...] = (
         "EPERM",
         "namespaces give rights, and other meanings to paths, process numbers and addresses",
     ),
+    ("clone", "flags&CLONE_THREAD", ALLOW, "a thread"),
+    (
+        "clone",
+        "flags&CLONE_FILES",
+        "EPERM",
+        "descriptors that a process shares with another could be others by the time the kernel goes on with a call. "
+        "Those of threads are reckoned with",
+    ),
     ("clone3", "", "ENOSYS", "its flags are behind a pointer; C libraries fall back to `clone`"),
     ("unshare setns", "", "EPERM", "namespaces, as for `clone`"),
     # What a sandbox refuses; most of it is for root
@@ -273,6 +289,31 @@ SIGNAL_ROWS: tuple[Row, ...] = (
     ("ioctl", "request=FIOSETOWN|SIOCSPGRP", "EPERM", "the same"),
 )
 
+#: Rows that come before, where Landlock holds the kernel to a list of files that may start.
+LIST_ROWS: tuple[Row, ...] = (
+    ("memfd_create", "flags&MFD_NOEXEC_SEAL", ALLOW, "a file in memory that can never be started"),
+    ("memfd_create", "", "ENOSYS", "Landlock asks nobody about a file that lives in memory alone, on no list"),
+)
+
+#: Rows that come before, where a guest's descriptors cannot be copied (tier B).
+HOLD_ROWS: tuple[Row, ...] = (
+    ("socket", "family=AF_UNIX", NOTIFY, "made by the supervisor, who keeps a copy to act on; so are the next three"),
+    ("socket", "family=AF_INET|AF_INET6 type=SOCK_STREAM protocol=0|IPPROTO_TCP", NOTIFY, "TCP"),
+    ("socket", "family=AF_INET|AF_INET6 type=SOCK_DGRAM protocol=0|IPPROTO_UDP", NOTIFY, "UDP"),
+    ("socket", "family=AF_NETLINK protocol=NETLINK_ROUTE", NOTIFY, "asked which addresses there are"),
+    ("socketpair", "family=AF_UNIX", NOTIFY, "both ends are made by the supervisor: descriptors are passed over them"),
+    ("accept accept4", "", NOTIFY, "the connection's socket is made by the supervisor too"),
+)
+
+#: Rows that come before, where nobody is asked (tier C) and no rule grants that protocol: protocol -> rows.
+CLOSED_ROWS: dict[str, tuple[Row, ...]] = {
+    "tcp": (("socket", "family=AF_INET|AF_INET6 type=SOCK_STREAM", "EACCES", "no rule grants TCP"),),
+    "udp": (("socket", "family=AF_INET|AF_INET6 type=SOCK_DGRAM", "EACCES", "no rule grants UDP"),),
+    "fast open": (
+        ("sendto sendmsg sendmmsg", "flags&MSG_FASTOPEN", "EOPNOTSUPP", "connects, and Landlock does not hear of it"),
+    ),
+}
+
 #: What stays allowed although it looks as if it should not, and why. `call: option, option` or calls.
 LEFT = {
     "accept4, recvmsg, read, shutdown, getpeername": "name no destination",
@@ -287,7 +328,7 @@ LEFT = {
     "prctl: PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER": "its own end and its own children; the supervisor waits for all",
     "prctl: PR_SET_SYSCALL_USER_DISPATCH": "what it lets through still passes the filter",
     "personality": "the numbers of calls stay the same",
-    "memfd_create, memfd_secret": "a program in memory is asked about; memory that cannot be read names no destination",
+    "memfd_create, memfd_secret": "starting a file in memory is decided on; memory that nobody reads holds no address",
     "close_range: CLOSE_RANGE_UNSHARE": "descriptors of a thread's own: what is acted on is what was decided on",
     "msgget, shmget, semget, mq_open": "this machine's own, as files are",
     "setpriority, sched_setaffinity, ioprio_set": "can slow the supervisor down, and so only the guest itself",
@@ -335,18 +376,26 @@ def _put_rows(code: Code, call: str, rows: list[Row], ends: dict[str, int]) -> i
     return otherwise
 
 
-def program(machine: str, *, notify: bool = True, signals: bool = False) -> list[Instruction]:
+def program(
+    machine: str, *, notify: bool = True, signals: bool = False, hold: bool = False, closed: tuple[str, ...] = (),
+    listed: bool = False,
+) -> list[Instruction]:
     """The filter for a machine of `numbers.MACHINES`. Raises KeyError for another.
 
     notify: False allows what would be handed to the supervisor, for a guest that no supervisor listens to.
     signals: whether what sends signals is handed over or refused too, because Landlock keeps none of them in.
+    hold: whether what makes a socket is handed over too, because no descriptor of the guest's can be copied.
+    closed: of CLOSED_ROWS, what no rule grants, for a guest that no supervisor listens to.
+    listed: whether Landlock lets only some files start, so that there may be none that it does not ask about.
     """
     known = numbers(machine)
     code = Code()
     ends = {decision: code.give(answer) for decision, answer in ANSWERS.items()}
     if not notify:
         ends[NOTIFY] = ends[ALLOW]
-    rows = by_call(SIGNAL_ROWS + ROWS if signals else ROWS)
+    more = [row for name in closed for row in CLOSED_ROWS[name]]
+    before = (*(SIGNAL_ROWS if signals else ()), *(HOLD_ROWS if hold else ()), *(LIST_ROWS if listed else ()))
+    rows = by_call((*before, *more, *ROWS))
     ways = [(known[call], _put_rows(code, call, its, ends)) for call, its in rows.items() if call in known]
     start = code.choose(sorted(ways), ends[ALLOW])
     code.test(AT_LEAST, NEWEST + 1, ends["ENOSYS"], start)

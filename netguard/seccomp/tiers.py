@@ -29,8 +29,8 @@ NEEDS = (
     ("D", ()),
 )
 
-#: Letter -> what this version then does. It can make no sockets for a guest yet, so B is no more than C.
-RUNS_AS = {"A": "A", "B": "C", "C": "C", "D": "D"}
+#: The tiers in which netguard decides on what the kernel hands to it. In the others nobody asks it but the witness.
+DECIDING = ("A", "B")
 
 #: Letter -> what holds, and what does not.
 MEANING = {
@@ -39,12 +39,17 @@ MEANING = {
         "",
     ),
     "B": (
-        "the wall could make each socket itself; this version cannot do that yet, and does what it does in tier C",
-        "native code and other programs reach the network without being asked, once the program runs",
+        "the wall decides on all that a program, and whatever it starts, does to reach the network, "
+        "on sockets that it makes for the program",
+        "a close of a socket is heard some milliseconds late, at most a tenth of a second; a socket from outside of "
+        "the run can only send and receive; a process that becomes another user gets none",
     ),
     "C": (
-        "the kernel refuses what no ordinary program needs; on connections the witness alone decides, inside of Python",
-        "native code, other programs and Python that sets out to evade reach the network without being asked",
+        "the kernel refuses what no ordinary program needs, and TCP and UDP where no rule grants any; of what a rule "
+        "grants, the witness alone decides, inside of Python",
+        "native code, other programs and Python that sets out to evade reach, without being asked, any address at a "
+        "TCP port that a rule grants (any port, where one names none), and any by UDP if a rule grants some or names "
+        "may be looked up",
     ),
     "D": (
         "the witness alone decides, inside of Python",
@@ -88,7 +93,7 @@ class Ability:
 class Tier:
     """What is possible here.
 
-    letter:  "A" to "D"; what this version makes of it is `runs_as`.
+    letter:  "A" to "D".
     fence:   the Landlock domain, None where no wall is put up at all.
     why:     what is missing for A, "" for A itself.
     remedy:  how to get it, "" where nothing would help.
@@ -103,13 +108,13 @@ class Tier:
         self.remedy = remedy
 
     @property
-    def runs_as(self) -> str:
-        """The letter of what this version does."""
-        return RUNS_AS[self.letter]
+    def decides(self) -> bool:
+        """Whether all that reaches the network is decided on, whoever does it."""
+        return self.letter in DECIDING
 
     def refusal(self) -> str:
         """Why `--wall require` does not start, with what would help; "" where it does."""
-        if self.runs_as == "A":
+        if self.decides:
             return ""
         return f"{self.why}; {self.remedy}" if self.remedy else self.why
 
@@ -177,7 +182,7 @@ def fence(letter: str, about: About, errors: dict[str, int]) -> Fence | None:
     made = landlock.fence(about.landlock)
     if made.ptrace and errors.get("tracing", 0):
         return landlock.without(causes.explain("tracing", errors["tracing"], about)[0])
-    return made if RUNS_AS[letter] == "A" else landlock.alone(made)
+    return made if letter in DECIDING else landlock.alone(made)
 
 
 def abilities(about: About, errors: dict[str, int]) -> Iterator[Ability]:

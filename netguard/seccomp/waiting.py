@@ -47,6 +47,10 @@ class Done:
         self.value = value
         self.error = error
 
+    def tell(self, listener: Listener, id: int) -> bool:
+        """Tells it to who waits for it; False where nobody does any more."""
+        return listener.answer(id, self.value, self.error)
+
 
 class Waiting:
     """One call that waits.
@@ -58,7 +62,7 @@ class Waiting:
 
     __slots__ = ("caller", "deadline", "due", "fd", "pause", "wanted")
 
-    #: What its socket is polled for.
+    #: What its socket is polled for: room; or what comes (EPOLLIN), which is then gone if its caller is.
     events = select.EPOLLOUT
 
     #: Whether a signal ends it, as the kernel would have it.
@@ -158,7 +162,12 @@ class Queue:
     def ready(self, fd: int) -> list[tuple[int, Waiting, Done | None]]:
         """The descriptor is ready: returns the calls that have ended."""
         id = self._by_fd.get(fd)
-        return [] if id is None else self._step(id, self._calls[id].resume())
+        if id is None:
+            return []
+        waiting = self._calls[id]
+        if waiting.events == select.EPOLLIN and not self._listener.is_waiting(id):
+            return [self._end(id, None)]
+        return self._step(id, waiting.resume())
 
     def pause(self, now: float) -> float | None:
         """Seconds until the next sweep; None while nothing waits."""

@@ -14,6 +14,7 @@ import _socket
 import sys
 from posix import getcwd, readlink, stat
 
+from ..core.abstract import shown as abstract
 from ..core.address import format_ip, parse_ip
 from . import credentials, exact, finder
 
@@ -128,7 +129,7 @@ def unix_path(address: object) -> str:
     """A unix socket's path, absolute, or `@name` for an abstract one; "" for one that is not named (autobind)."""
     path = system_text(address)
     if path.startswith("\0"):
-        return "@" + path[1:].replace("\0", "\\0")
+        return abstract(path[1:])
     if "\0" in path:
         raise Hostile("a NUL inside a path")
     return path if path.startswith("/") or not path else getcwd() + "/" + path

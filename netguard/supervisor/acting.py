@@ -12,11 +12,13 @@ from _socket import SOCK_DGRAM
 from netguard.core.question import to_int, to_ms
 from netguard.core.wire import unpack
 from netguard.seccomp import act, unheard
+from netguard.seccomp.notify import CONTINUE
 from netguard.seccomp.waiting import ERESTARTSYS, Done, Queue
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
     from netguard.core.process import Process
     from netguard.seccomp.arguments import Wanted
@@ -25,7 +27,8 @@ if TYPE_CHECKING:
     from netguard.supervisor.call import Call
     from netguard.supervisor.loop import Loop
 
-#: Acts that are remembered until the next call of their thread: more than a run has threads at once.
+#: Acts that are remembered until the next call of their thread: more than a run has threads at once. The oldest, whose
+#: thread will not call again, make room.
 MAX_KNOWN = 4_096
 
 #: The port of name servers.
@@ -77,6 +80,9 @@ class Acting:
 
     def perform(self, call: Call) -> None:
         """Does for the guest what it wants, on its own socket. Nothing in here waits."""
+        if call.wanted.goes_on:
+            self.go_on(call)
+            return
         call.started = time.monotonic() if call.seq else 0.0
         if call.instead is not None:
             call.instead(call)
@@ -93,6 +99,14 @@ class Acting:
         else:
             self.finish(call, done)
 
+    def go_on(self, call: Call) -> None:
+        """Has the kernel carry out what nobody can change any more. Of a listen nobody tells whether it went well: a
+        socket that is bound and does not listen is the run's own too, and takes no connection."""
+        call.wanted.close()
+        if call.wanted.call == "listen":
+            self.show(call)
+        self.listener.answer(call.id, flags=CONTINUE)
+
     def finish(self, call: Call, done: Done | None) -> None:
         """Tells the guest how its call ended, and the trail if the act is on it. None: nobody waits any more.
 
@@ -106,11 +120,13 @@ class Acting:
             self.names_served = True
         if not done.error and (wanted.call == "listen" or (wanted.call == "bind" and wanted.type == SOCK_DGRAM)):
             self.show(call)
-        if not self.listener.answer(call.id, done.value, done.error):
+        if not done.tell(self.listener, call.id):
             self.unheard(call, done)
-        if done.error == ERESTARTSYS and wanted.kind and len(self.again) < MAX_KNOWN:
+        if done.error == ERESTARTSYS and wanted.kind:
+            make_room(self.again)
             self.again[call.caller.tid] = (call.caller.process, *substance(wanted)), call.seq
-        elif call.seq and done.error == errno.EINPROGRESS and len(self.begun) < MAX_KNOWN:
+        elif call.seq and done.error == errno.EINPROGRESS:
+            make_room(self.begun)
             self.begun[call.caller.pid, call.caller.tid] = call.seq  # its witness may know more
         elif call.seq and done.error not in PENDING:
             now = time.monotonic()
@@ -147,6 +163,12 @@ class Acting:
             return
         unheard.keep(call.caller.tid, call.wanted, done)
         call.wanted.close()
+
+
+def make_room(table: dict[Any, Any]) -> None:
+    """Lets the oldest entry go where there are too many."""
+    if len(table) >= MAX_KNOWN:
+        del table[next(iter(table))]
 
 
 def substance(wanted: Wanted) -> tuple[object, ...]:

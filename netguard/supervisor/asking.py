@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 #: five, and for the other kind of address at once.
 ONE_ACT = 5.0
 
+#: Seconds for which it may go on besides while servers are still being asked for it: a resolver asks again meanwhile.
+LONGEST = 60.0
+
 
 class Act:
     """What one process wants of one name.
@@ -43,12 +46,13 @@ class Act:
     verdict: "" while it is not decided.  rest: a denial's rule and reason.  seq: its line, 0 without one.
     until:   when it is over, and the same is asked about anew.
     asked:   the queries that wait for the verdict.  waiting: whether a limit has it wait.
+    live:    how many of its queries have no answer yet.
     told:    the types of which it is on record how they ended.
-    refused: type -> rule and reason for which nothing of what it led to is granted.  denial: the line that says so.
+    denial:  the line that says that what it led to is not granted; 0 without one.
     """
 
-    __slots__ = ("asked", "denial", "key", "owner", "pending", "refused", "rest", "seq", "told", "until", "verdict",
-                 "waiting")  # fmt: skip
+    __slots__ = ("asked", "denial", "key", "live", "owner", "pending", "rest", "seq", "told", "until",
+                 "verdict", "waiting")  # fmt: skip
 
     def __init__(self, owner: Owner, key: tuple[object, ...], pending: Pending) -> None:
         self.owner = owner
@@ -60,8 +64,8 @@ class Act:
         self.until = math.inf
         self.asked: list[Asked] = []
         self.waiting = False
+        self.live = 0
         self.told: set[int] = set()
-        self.refused: dict[int, tuple[str, ...]] = {}
         self.denial = 0
 
     @property
@@ -107,20 +111,13 @@ class Asked:
         self.waiting = False
 
     def answer(self, number: str, verdict: str, rest: tuple[str, ...], seq: int) -> None:
-        """Takes what was decided on what came for it. See `desk.Asker`.
-
-        A denial without a line is the trail's, which may be written again by the next time.
-        """
+        """Takes what was decided on what came for it. See `desk.Asker`."""
         self.waiting = False
-        act = self.act
+        if verdict != ALLOW:  # a dry run logs what it would deny
+            self.act.denial = self.act.denial or seq
         if verdict not in (ALLOW, LOG):
-            if seq:
-                act.refused[self.query.type] = rest
-                act.denial = act.denial or seq
             self.end(rest=rest or ("default",))
             return
-        if verdict == LOG:  # a dry run's denial
-            act.denial = act.denial or seq
         self.end(self.message, frozenset(rest[1:] if rest[:1] == ("ok",) else ()))
 
     def cut_off(self) -> None:

@@ -16,6 +16,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from netguard.supervisor.listed import Listed
+
 
 class World:
     """Where facts come from during a run.
@@ -23,7 +25,7 @@ class World:
     asks_own: whether a rule asks for the run's own sockets; else nobody has to look, which takes longer than to decide.
     """
 
-    __slots__ = ("asks_own", "leases", "listening", "outer", "search")
+    __slots__ = ("asks_own", "leases", "listed", "listening", "outer", "search")
 
     def __init__(self, leases: Leases, search: str, *, asks_own: bool = True) -> None:
         self.asks_own = asks_own
@@ -31,6 +33,7 @@ class World:
         self.listening = Listening()
         self.search = search  # PATH, as the guest was started with
         self.outer: Callable[[Question], str] | None = None  # what the run around this one says against an act
+        self.listed: Listed | None = None  # the files that the kernel lets start, where it has such a list
 
     def look(self, question: Question, process: Process, now: float) -> Facts:
         """Returns the facts for one `ask`. Raises Malformed for a URL that cannot be read."""
@@ -41,9 +44,9 @@ class World:
         if self.outer is None:
             return facts
         # NO_FACTS is everybody's.
-        facts = Facts(facts.address, facts.names, facts.own, facts.path, facts.resolved, facts.options)
-        facts.outer = self.outer(question)
-        return facts
+        found = Facts(facts.address, facts.names, facts.own, facts.path, facts.resolved, facts.options)
+        found.outer, found.barred = self.outer(question), facts.barred
+        return found
 
     def _look(self, question: Question, process: Process, now: float) -> Facts:
         kind, _, proto, host, port, path, program = question.fields[:7]
@@ -85,7 +88,9 @@ class World:
             path = os.path.join(folder, program)
             if os.path.isfile(path) and os.access(path, os.X_OK):
                 real = real_path(path)
-                return Facts(resolved=real, options=interpreter_flags(path, real, argv, folder_of(process)))
+                facts = Facts(resolved=real, options=interpreter_flags(path, real, argv, folder_of(process)))
+                facts.barred = self.listed.bars(real) if self.listed else ""
+                return facts
         return NO_FACTS
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 
 from netguard.supervisor.stragglers import descendants
 from netguard.supervisor.unixdiag import file_of, place_of
@@ -16,6 +17,9 @@ from netguard.supervisor.unixdiag import file_of, place_of
 #: Listeners kept. When there are more, those that are closed by now make room; a new one that finds none is not the
 #: run's own.
 MAX_LISTENERS = 4_096
+
+#: Seconds between two looks at all of them: that takes 20 ms, and who holds so many may ask for it again and again.
+SECOND = 1.0
 
 #: Columns of /proc/net/{tcp,udp}: local address, state, inode. Source: proc(5), Linux
 #: Documentation/networking/proc_net_tcp.
@@ -61,17 +65,20 @@ class Listener:
 class Listening:
     """The run's own listeners."""
 
-    __slots__ = ("held",)
+    __slots__ = ("held", "looked")
 
     def __init__(self) -> None:
         self.held: dict[Endpoint, Listener] = {}
+        self.looked = 0.0  # when all of them were last looked at
 
     def show(self, pid: int, fd: int) -> None:
         """Looks up what a process's descriptor is bound to, and keeps it if it is a listener."""
         name = _link(f"/proc/{pid}/fd/{fd}")
         if not name.startswith("socket:["):
             return
-        if len(self.held) >= MAX_LISTENERS:
+        now = time.monotonic()
+        if len(self.held) >= MAX_LISTENERS and now >= self.looked + SECOND:
+            self.looked = now
             self.held = {endpoint: found for endpoint, found in self.held.items() if found.is_held()}
         endpoint = _endpoint(pid, name[8:-1])
         if endpoint is not None and len(self.held) < MAX_LISTENERS:

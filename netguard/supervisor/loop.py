@@ -28,6 +28,7 @@ from netguard.supervisor.processes import look
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal
+    from collections.abc import Mapping
 
     from netguard.core.acts import Facts
     from netguard.core.commands import Command
@@ -87,15 +88,19 @@ class Loop:
         self.poll.register(self.listener, select.EPOLLIN)
         self.poll.register(self.desk.resolver.fd, select.EPOLLIN)
 
-    def behind(self, listener: Listener) -> None:
-        """From now on the guest's calls come out of this listener."""
+    def behind(self, listener: Listener, environ: Mapping[str, str], *, hold: bool) -> Wall:
+        """From now on the guest's calls come out of this listener.
+
+        environ: what it was started with.  hold: whether its sockets are made for it.
+        """
         from netguard.supervisor.inquiries import Inquiries  # not where there is no wall: it would only cost
         from netguard.supervisor.redirects import Redirects
         from netguard.supervisor.wall import Wall
 
         self.redirects = Redirects()
         self.inquiries = Inquiries(self.poll, self.redirects)
-        self.wall = Wall(listener, self, self.address)
+        self.wall = Wall(listener, self, self.address, environ, hold=hold)
+        return self.wall
 
     @property
     def names(self) -> Names:
@@ -156,7 +161,7 @@ class Loop:
             if self.resolving:
                 self.resolving.due(now)
             if self.wall:
-                self.wall.acting.sweep(now)
+                self.wall.sweep(now)
             if now >= self.next_tick:
                 if self.wall:
                     self.wall.tick()
@@ -169,11 +174,7 @@ class Loop:
         until = self.desk.until(self.next_tick)
         if self.resolving:
             until = min(until, self.resolving.until() or until)
-        if self.wall and self.wall.taken:
-            until = now
-        elif self.wall and self.wall.acting.queue:
-            until = min(until, now + (self.wall.acting.queue.pause(now) or 0.0))
-        return until
+        return min(until, self.wall.until(now)) if self.wall else until
 
     def _ready(self, fd: int, events: int) -> None:
         if fd == self.listener.fileno():
@@ -291,6 +292,8 @@ class Loop:
         match question.op:
             case "ask":
                 facts = self.world.look(question, process, now)
+                if self.wall and question.fields[0] == "exec":
+                    return self.wall.programs.ask(peer, process, question, facts, now)
                 commands = session.ask(peer, process, question, facts, now)
                 self._keep(peer, frame, facts, commands)
                 return commands

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import time
 
-from netguard.core.acts import DNS_QUERY
+from netguard.core.acts import ADDRESSES, DNS_QUERY
 from netguard.core.address import parse_ip
 from netguard.core.answer import Answer
 from netguard.core.commands import LookUp, Reply
@@ -32,8 +32,8 @@ from netguard.dns.query import parse_query, restate
 from netguard.dns.records import Record
 from netguard.dns.reply import encode, refusal, rejection
 from netguard.dns.servers import Configuration, Servers
-from netguard.dns.upstream import Upstream
-from netguard.supervisor.asking import ONE_ACT, Act, Asked
+from netguard.dns.upstream import ANSWERS, Upstream
+from netguard.supervisor.asking import LONGEST, ONE_ACT, Act, Asked
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -55,11 +55,10 @@ MAX_WAITING = 512
 #: Addresses of one answer that are looked at, and so may be released.
 MAX_ADDRESSES = 256
 
-#: The two kinds of addresses of a name, which are one act, and what its line calls them.
-ADDRESSES = {codes.A: "A/AAAA", codes.AAAA: "A/AAAA"}
-
-#: Record types by name (IANA, "DNS parameters"); others are called by their number (RFC 3597 section 5).
+#: Record types by name (IANA, "DNS parameters"); others are called by their number (RFC 3597 section 5). The two kinds
+#: of addresses of a name are one act.
 TYPES = {
+    codes.A: ADDRESSES, codes.AAAA: ADDRESSES,
     codes.NS: "NS", codes.CNAME: "CNAME", codes.SOA: "SOA", codes.PTR: "PTR", codes.MX: "MX", 16: "TXT",
     29: "LOC", codes.SRV: "SRV", 35: "NAPTR", codes.DNAME: "DNAME", codes.DS: "DS", 44: "SSHFP", codes.RRSIG: "RRSIG",
     codes.NSEC: "NSEC", 48: "DNSKEY", codes.NSEC3: "NSEC3", 52: "TLSA", codes.SVCB: "SVCB", codes.HTTPS: "HTTPS",
@@ -74,6 +73,9 @@ NO_RULE = ("default", "")
 
 #: How a query that was granted has failed, as getaddrinfo's own number for it (netdb.h): no such name; not for now.
 NO_SUCH_NAME, NOT_NOW = -2, -3
+
+#: What is refused without saying that there is no such name: its addresses may be granted all the same.
+NOT_THERE = {codes.SVCB: codes.NOERROR, codes.HTTPS: codes.NOERROR}
 
 #: Response codes by name (IANA).
 RCODES = {
@@ -125,7 +127,7 @@ class Names:
 
         def finish(message: Message | None, keep: frozenset[str] | None, rest: tuple[str, ...]) -> None:
             if rest:
-                reply(refusal(query, codes.NXDOMAIN, codes.BLOCKED, rest[0]))
+                reply(refusal(query, NOT_THERE.get(query.type, codes.NXDOMAIN), codes.BLOCKED, rest[0]))
             elif message is None:
                 reply(refusal(query, codes.SERVFAIL, codes.NETWORK_ERROR))
             else:
@@ -153,8 +155,7 @@ class Names:
             return None
 
         def finish(message: Message | None, keep: frozenset[str] | None, rest: tuple[str, ...]) -> None:
-            whole = message is not None and not rest and (keep is None or keep.issuperset(message.addresses()))
-            done(restate(query) if whole else None)
+            done(restate(query) if not rest and may_come(message, keep) else None)
 
         return self._begin(process, query, servers, finish)
 
@@ -197,6 +198,7 @@ class Names:
             finish(None, None, ())
             return None
         self.waiting[process.pid] = busy + 1
+        asked.act.live += 1
         if asked.act.verdict:
             self._guarded(asked, self._go_on)
         else:
@@ -225,17 +227,21 @@ class Names:
     def _act(self, process: Process, query: Query) -> Act:
         """The act that a query is part of: a new one is decided, and on record."""
         now, desk, lookups = time.monotonic(), self.loop.desk, self.loop.session.lookups
-        kind = ADDRESSES.get(query.type) or TYPES.get(query.type) or f"TYPE{query.type}"
+        kind = TYPES.get(query.type) or f"TYPE{query.type}"
         key = process.pid, process.exe, process.user, query.name, kind
         known = self.acts.get(key)
-        if known is not None and known.until > now:
+        if known is not None and (known.until > now or (known.live and known.until + LONGEST > now)):
             return known
         pending = lookups.asked(process, query.name, kind)
         act = self._remember(Act(self, key, pending), now)
-        if stays(pending.request) or is_localhost(pending.request.host):
-            act.verdict, act.until = ALLOW, now + ONE_ACT
-        elif not desk.owed or desk.paid([Reply(act, "", DENY)]):
-            desk.do(lookups.query(act, pending, now))
+        try:
+            if stays(pending.request) or is_localhost(pending.request.host):
+                act.verdict, act.until = ALLOW, now + ONE_ACT
+            elif not desk.owed or desk.paid([Reply(act, "", DENY)]):
+                desk.do(lookups.query(act, pending, now))
+        except BaseException:
+            self.acts.pop(key, None)  # it has no verdict, and who asks again would wait for one
+            raise
         return act
 
     def _remember(self, act: Act, now: float) -> Act:
@@ -243,7 +249,7 @@ class Names:
         self.acts.pop(act.key, None)
         while self.acts:
             oldest = next(iter(self.acts.values()))
-            if oldest.until > now and len(self.acts) < MAX_ACTS:
+            if (oldest.until > now or oldest.live) and len(self.acts) < MAX_ACTS:
                 break
             del self.acts[oldest.key]
         self.acts[act.key] = act
@@ -263,6 +269,7 @@ class Names:
         busy = self.waiting.pop(asked.process.pid, 1) - 1
         if busy > 0:
             self.waiting[asked.process.pid] = busy
+        asked.act.live -= 1
         if asked.asking:
             asked.asking.cancel()
         if asked in asked.act.asked:
@@ -274,9 +281,6 @@ class Names:
         if not act.granted:
             asked.end(rest=act.rest or NO_RULE)
             return
-        if query.type in act.refused:
-            asked.end(rest=act.refused[query.type])
-            return
         asked.started = time.monotonic()
         if stays(act.pending.request) or is_localhost(act.pending.request.host):
             self._came(asked, at_home(query, act.pending.request))
@@ -287,12 +291,14 @@ class Names:
             self._came(asked, message)
             return
 
-        def done(message: Message | None) -> None:
+        def came(asked: Asked, message: Message | None) -> None:
             if message is not None:
                 self.cache.put(query, servers.addresses, message, time.monotonic())
-            self._guarded(asked, lambda asked: self._came(asked, message))
+            self._came(asked, message)
 
-        asked.asking = self.upstream.ask(query, servers, done)
+        asked.asking = self.upstream.ask(
+            query, servers, lambda message: self._guarded(asked, lambda asked: came(asked, message))
+        )
 
     def _came(self, asked: Asked, message: Message | None) -> None:
         """What came for a query: has it decided on, and how it ended recorded with the first of its type."""
@@ -305,7 +311,7 @@ class Names:
         pending.denied = act.denial > 0
         act.told.add(kind)
         answer = answer_of(message, pending.request)
-        answer.ours = asked.servers is None
+        answer.ours = asked.servers is None and not asked.query.cd  # else it may be what a server knows to be false
         self.loop.desk.looked_up(task, answer)
 
     # What time brings, and the servers
@@ -316,7 +322,6 @@ class Names:
             self.upstream.ready(fd, events)
         except Exception as error:  # noqa: BLE001  # as in `_guarded`
             self._fault(error)
-            self.upstream.give_up(fd)
 
     def until(self) -> float | None:
         """When something is to be done by itself."""
@@ -324,7 +329,10 @@ class Names:
 
     def due(self, now: float) -> None:
         """Sees to servers that have not answered in time."""
-        self.upstream.due(now)
+        try:
+            self.upstream.due(now)
+        except Exception as error:  # noqa: BLE001  # as in `_guarded`
+            self._fault(error)
 
     def close(self) -> None:
         """The run is over: nobody is answered any more."""
@@ -337,6 +345,13 @@ def at_home(query: Query, request: Request) -> Message:
     if query.type == codes.PTR and request.address in LOOPBACK:
         message.answer.append(Record(query.key[:-4], codes.PTR, codes.IN, 0, name_of("localhost")))
     return message
+
+
+def may_come(message: Message | None, keep: frozenset[str] | None) -> bool:
+    """Whether the same answer could go to the process as it is: it is known, and nothing would be taken out."""
+    if message is None or message.rcode not in ANSWERS:
+        return False
+    return keep is None or keep.issuperset(message.addresses())
 
 
 def answer_of(message: Message | None, request: Request) -> Answer:

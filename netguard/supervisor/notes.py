@@ -27,6 +27,12 @@ MAX_HEARD = 256
 #: Notes kept of one process: of its threads, and of the destinations of its datagrams.
 MAX_KEPT = 1_024
 
+#: Notes kept of all processes together: some 300 bytes each, as long as nobody makes them longer.
+MAX_ALL = 16_384
+
+#: Notes read in one second that belong to no call: of those in the sockets' buffers the others wait for their turn.
+MAX_A_SECOND = 4_096
+
 #: Sockets of one process: two threads may open one at the same moment.
 MAX_SOCKETS = 4
 
@@ -98,6 +104,11 @@ class Witness:
                 self.keep(self.read(text))
         return length > 0
 
+    def forget(self) -> None:
+        """Lets go of all notes."""
+        self.calls.clear()
+        self.datagrams.clear()
+
     def keep(self, note: Note) -> None:
         """Keeps a note for the call that it announces."""
         kept, key = (self.datagrams, note.about) if note.datagram else (self.calls, note.tid)
@@ -105,12 +116,15 @@ class Witness:
             kept.clear()
         kept[key] = note
 
-    def hear_all(self, room: bytearray) -> None:
-        """Reads what has been said up to now."""
+    def hear_all(self, room: bytearray) -> int:
+        """Reads what has been said up to now; returns how much that was."""
+        heard = 0
         for sock in self.sockets:
             for _ in range(MAX_HEARD):
                 if not self.hear(sock, room):
                     break
+                heard += 1
+        return heard
 
 
 class Notes:
@@ -127,7 +141,7 @@ class Notes:
 
     def open(self, pid: int) -> socket.socket | None:
         """A new socket for a process's notes; returns its end of it, None when there is no room."""
-        witness = self.known.setdefault(pid, Witness(pid, self.read, self.told))
+        witness = self.known.get(pid) or Witness(pid, self.read, self.told)
         if len(witness.sockets) >= MAX_SOCKETS:
             return None
         try:
@@ -135,6 +149,7 @@ class Notes:
         except OSError:
             return None
         ours.setblocking(False)
+        self.known[pid] = witness
         witness.sockets.append(ours)
         self.owners[ours.fileno()] = pid
         self.poll.register(ours, select.EPOLLRDHUP)
@@ -148,9 +163,16 @@ class Notes:
         return witness.said(b"%d" % tid, self.about_of(wanted), wanted.proto == "udp", self.room)
 
     def hear(self) -> None:
-        """Reads what everybody has said up to now."""
-        for witness in self.known.values():
-            witness.hear_all(self.room)
+        """Reads what everybody has said up to now, so far as there is time; who was heard comes last the next time."""
+        heard = 0
+        for pid, witness in list(self.known.items()):
+            heard += witness.hear_all(self.room)
+            self.known[pid] = self.known.pop(pid)
+            if heard >= MAX_A_SECOND:
+                break
+        if sum([len(witness.calls) + len(witness.datagrams) for witness in self.known.values()]) > MAX_ALL:
+            for witness in self.known.values():
+                witness.forget()
 
     def read(self, text: bytes) -> Note:
         """The note of this text. Remembered likewise: a line of code that connects in a loop says it each time."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import _socket as socket
 import sys
 
+from netguard.core.abstract import meant
 from netguard.core.question import Malformed, Question, to_int
 
 TYPE_CHECKING = False
@@ -45,7 +46,7 @@ def _endpoint(event: str) -> Callable[[Question], Event]:
         if proto not in KINDS:
             raise Malformed(f"no way to say {proto}")
         if proto == "unix":
-            address: object = "\0" + path[1:] if path.startswith("@") else path
+            address: object = meant(path) if path.startswith("@") else path
             return event, (socket.socket(socket.AF_UNIX, KINDS[proto]), address)
         address = (host, to_int(port, 0, 65_535))
         return event, (socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, KINDS[proto]), address)

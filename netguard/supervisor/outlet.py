@@ -13,10 +13,10 @@ class Outlet:
     """What takes a line.
 
     write: puts it on the trail, or raises TrailError.  write_all: several, together.
-    say: tells of it.  tick: once a second.
+    say: tells of it.  tick: once a second.  tell: says a sentence that is about no line.
     """
 
-    __slots__ = ("say", "tick", "write", "write_all")
+    __slots__ = ("say", "tell", "tick", "write", "write_all")
 
     def __init__(
         self,
@@ -24,8 +24,10 @@ class Outlet:
         write_all: Callable[[list[Line]], None],
         say: Callable[[Line], None],
         tick: Callable[[float], None],
+        tell: Callable[[str], None] = lambda text: None,
     ) -> None:
         self.write = write
         self.write_all = write_all
         self.say = say
         self.tick = tick
+        self.tell = tell

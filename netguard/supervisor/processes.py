@@ -14,10 +14,18 @@ from netguard.record.line import brief
 #: A command line is shown, not kept: the rest of a longer one is cut.
 MAX_CMDLINE = 16_384
 
+#: Levels above a process that a line names.
+MAX_PARENTS = 4
+
+#: Accounts whose names are kept; most runs have one.
+MAX_USERS = 256
+
+_names: dict[int, str] = {}
+
 
 def look(pid: int, tid: int, uid: int) -> Process:
     """Returns what is known of a process. A process that is gone meanwhile leaves only its ids."""
-    exe, argv, cwd, ppid = _link(pid, "exe"), _cmdline(pid), _link(pid, "cwd"), _parent(pid)
+    exe, argv, cwd, ppid = _link(pid, "exe"), _cmdline(pid), _link(pid, "cwd"), origin(pid)[0]
     user = user_name(uid)
     line: dict[str, object] = {"pid": pid, "tid": tid, "ppid": ppid, "uid": uid, "user": user, "exe": exe}
     line["argv"] = brief(argv)
@@ -33,14 +41,30 @@ def look_at(pid: int, tid: int) -> Process:
         return look(pid, tid, os.getuid())
 
 
-def user_name(uid: int) -> str:
-    """The account's name, or the number where it has none."""
-    import pwd
+def parents(pid: int) -> list[dict[str, object]]:
+    """The processes that it descends from, the nearest first: a few of them, and none above the run's own first."""
+    found: list[dict[str, object]] = []
+    above = origin(pid)[0]
+    while above > 1 and above != os.getpid() and len(found) < MAX_PARENTS:
+        found.append({"pid": above, "exe": _link(above, "exe")})
+        above = origin(above)[0]
+    return found
 
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
+
+def user_name(uid: int) -> str:
+    """The account's name, or the number where it has none. Asked for once: it may come from far away."""
+    name = _names.get(uid)
+    if name is None:
+        import pwd
+
+        if len(_names) >= MAX_USERS:
+            _names.clear()
+        try:
+            name = pwd.getpwuid(uid).pw_name
+        except KeyError:
+            name = str(uid)
+        _names[uid] = name
+    return name
 
 
 def _link(pid: int, name: str) -> str:
@@ -58,10 +82,12 @@ def _cmdline(pid: int) -> list[str]:
         return []
 
 
-def _parent(pid: int) -> int:
+def origin(pid: int) -> tuple[int, int]:
+    """(its parent, when it began): what tells it from a later process of its number; zeros for one that is gone."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
             # The program's name stands in brackets and may hold anything, brackets too: count from the last one.
-            return int(file.read(4096).rpartition(b")")[2].split()[1])
+            fields = file.read(4096).rpartition(b")")[2].split()
+            return int(fields[1]), int(fields[19])
     except (OSError, ValueError, IndexError):
-        return 0
+        return 0, 0

@@ -195,6 +195,9 @@ def action(signum: int, code: int, from_guest: bool, leads_session: bool = False
 
 def meaning(arrival: Arrival, guest: int) -> str:
     """`action` for an arrival, with what the kernel says now about its sender, the session and the group."""
+    row = ACTIONS[arrival.signum]
+    if row.count(row[0]) == len(row):
+        return row[0]  # whoever sent it: who ends as fast as processes can makes a SIGCHLD each time
     from_guest = arrival.pid > 0 and descends(arrival.pid, guest)
     return action(arrival.signum, arrival.code, from_guest, os.getsid(0) == os.getpid(), has_left(guest))
 

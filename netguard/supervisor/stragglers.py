@@ -15,7 +15,7 @@ from netguard.supervisor import guest
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 else:
     import _signal as signal  # the same functions without the enums, which cost 4 ms at start-up
 
@@ -64,6 +64,36 @@ def descendants(others: frozenset[int] = frozenset()) -> dict[int, int]:
         children = [pid for pid in below.pop(parent, []) if pid not in others]
         found.update(dict.fromkeys(children, parent))
         todo += children
+    return found
+
+
+def family() -> Iterable[int]:
+    """The processes below this one, fast where the kernel keeps a list of children: some 20 us for each thread."""
+    found, todo = [], [os.getpid()]
+    try:
+        for pid in todo:  # grows on the way
+            children = children_of(pid)
+            found += children
+            todo += children
+    except FileNotFoundError:
+        return descendants()
+    return found
+
+
+def children_of(pid: int) -> list[int]:
+    """The children of all threads of a process; none if it is gone. Raises FileNotFoundError: nobody keeps a list."""
+    found: list[int] = []
+    try:
+        for tid in os.listdir(f"/proc/{pid}/task"):
+            try:
+                with open(f"/proc/{pid}/task/{tid}/children", "rb") as file:
+                    found += map(int, file.read().split())
+            except OSError:
+                if pid == os.getpid():
+                    raise
+    except OSError:
+        if pid == os.getpid():
+            raise
     return found
 
 

@@ -10,7 +10,7 @@ import os
 import stat
 import sys
 
-from netguard.core.interpreter import HEAD_BYTES, blinding_option, is_python, options_of
+from netguard.core.interpreter import HEAD_BYTES, blinding_option, goes_through, is_python, options_of
 from netguard.errors import NotExecutable, NotFound, StartError, UsageError
 
 TYPE_CHECKING = False
@@ -40,6 +40,16 @@ class Target:
         self.script = script
         self.blind = blind
         self.fds = tuple(named_fds(argv))
+
+    def brings_rights(self) -> bool:
+        """Whether its file would give it rights that we do not have, as those of `sudo` and `ping` do."""
+        try:
+            found = os.stat(self.program)
+            others = found.st_uid != os.geteuid() and os.geteuid() != 0
+            named = os.listxattr(self.program) if others else []
+        except OSError:
+            return False
+        return others and (bool(found.st_mode & stat.S_ISUID) or "security.capability" in named)
 
 
 def parse(words: Sequence[str], environ: Mapping[str, str]) -> Target:
@@ -82,6 +92,15 @@ def command(words: Sequence[str], environ: Mapping[str, str]) -> Target:
     flags = interpreter_flags(program, os.path.realpath(program), words)
     blind = "" if flags is None else blinding_option(flags)
     return Target(program, tuple(words), flags is not None, words[0], blind)
+
+
+def second(target: Target, environ: Mapping[str, str]) -> str:
+    """The real path of what the target itself starts in a second step, where its first line says so; else ""."""
+    name = goes_through(head_of(target.program))
+    try:
+        return os.path.realpath(resolve(name, environ.get("PATH", os.defpath))) if name else ""
+    except StartError:
+        return ""
 
 
 def resolve(name: str, search: str) -> str:

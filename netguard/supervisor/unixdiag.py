@@ -9,6 +9,8 @@ from __future__ import annotations
 import _socket as socket
 import os
 
+from netguard.core.abstract import shown as abstract
+
 NETLINK_SOCK_DIAG, SOCK_DIAG_BY_FAMILY, NLM_F_REQUEST = 4, 20, 1
 UDIAG_SHOW_NAME, UDIAG_SHOW_VFS = 1, 2
 UNIX_DIAG_NAME, UNIX_DIAG_VFS = 0, 1
@@ -31,7 +33,7 @@ def place_of(inode: int) -> str:
     found = dict(_attributes(answer))
     name, file = found.get(UNIX_DIAG_NAME, b""), found.get(UNIX_DIAG_VFS, b"")
     if name[:1] == b"\0":
-        return "@" + os.fsdecode(name[1:]).replace("\0", "\\0")
+        return abstract(os.fsdecode(name[1:]))
     if len(file) != 8:
         return ""
     number, device = _unpacked("=II", file)

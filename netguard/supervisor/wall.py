@@ -27,21 +27,26 @@ from netguard.core.policy import ALLOW, DENY, LOG
 from netguard.core.process import Process
 from netguard.core.question import BOTH, KERNEL, Malformed, Question, parse
 from netguard.core.request import NO_CODE
+from netguard.core.session import FOREIGN_RULE, UNHELD_RULE
 from netguard.errors import TrailError
-from netguard.seccomp import arguments, kill, rights
+from netguard.seccomp import arguments, kill, making, rights
 from netguard.seccomp.abi import NUMBERS
 from netguard.seccomp.callers import Callers
+from netguard.seccomp.held import Held, Unheld
 from netguard.seccomp.notify import CONTINUE
-from netguard.seccomp.table import NOTIFIED, SIGNALS
+from netguard.seccomp.table import MAKING, NOTIFIED, SIGNALS
 from netguard.supervisor.acting import Acting, substance
 from netguard.supervisor.call import Call
 from netguard.supervisor.diversions import Diversions
 from netguard.supervisor.notes import Notes
 from netguard.supervisor.processes import look_at
 from netguard.supervisor.programs import STARTS, Programs
+from netguard.supervisor.stragglers import family
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from netguard.seccomp.arguments import Wanted
     from netguard.seccomp.callers import Caller
     from netguard.seccomp.notify import Listener, Notification
@@ -76,22 +81,26 @@ OURS = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 class Wall:
     """The notified calls of one run.
 
-    loop: of the run.  address: the channel's, as its name is written.
+    loop: of the run.  address: the channel's, as its name is written.  environ: what the guest was started with.
+    held: the guest's sockets, where they have to be made for it (tier B); else None.
     """
 
-    def __init__(self, listener: Listener, loop: Loop, address: str) -> None:
+    def __init__(
+        self, listener: Listener, loop: Loop, address: str, environ: Mapping[str, str], *, hold: bool = False
+    ) -> None:
         self.listener = listener
         self.loop = loop
         self.address = AF_UNIX.to_bytes(2, sys.byteorder) + b"\0" + address[1:].encode()
         rights.of_supervisor()
-        self.callers = Callers()
+        self.held = Held(family) if hold else None
+        self.callers = Callers(self.held)
         loop.poll.register(listener.fd, select.EPOLLIN)
         self.acting = Acting(listener, loop, self.process_of)
         self.notes = Notes(loop.poll, self.acting.told)
-        self.programs = Programs(self)
+        self.programs = Programs(self, environ)
         self.diversions = Diversions(self)
         self.taken: deque[Notification] = deque()
-        self.calls = {NUMBERS[name]: name for name in (*NOTIFIED, *SIGNALS)}
+        self.calls = {NUMBERS[name]: name for name in (*NOTIFIED, *SIGNALS, *MAKING)}
         self.udp: dict[tuple[Process, Address | None, int | None], tuple[float, bool]] = {}
         self.refused: dict[tuple[int, bytes], tuple[str, ...]] = {}
         self.over = False  # whether no process is left
@@ -139,10 +148,31 @@ class Wall:
         why = f"{type(error).__name__}: {error}"
         self.loop.desk.do(self.loop.session.cut_off(None, None, "supervisor.fault", why)[:-1])
 
+    def until(self, now: float) -> float:
+        """When something is to be done by itself."""
+        if self.taken:
+            return now
+        pauses = [self.acting.queue.pause(now), self.held.pause(now) if self.held else None]
+        return now + min([pause for pause in pauses if pause is not None], default=60.0)
+
+    def sweep(self, now: float) -> None:
+        """Looks after what waits, and what is kept."""
+        self.acting.sweep(now)
+        if self.held:
+            self.held.sweep(now)
+
     def tick(self) -> None:
-        """Once a second: what was said that belongs to no call to come."""
+        """Once a second: what was said that belongs to no call to come, and what nobody will ask for again."""
         self.notes.hear()
-        self.diversions.tick(time.monotonic())
+        now = time.monotonic()
+        self.programs.announced.sweep(now)
+        self.udp = {key: known for key, known in self.udp.items() if known[0] > now}
+        for _, _, commands, _ in self.loop.desk.later:
+            for command in commands:
+                call = command.to if isinstance(command, Reply) else None
+                if isinstance(call, Call) and not self.listener.is_waiting(call.id):
+                    call.wanted.close()  # a caller that was killed keeps no descriptors of ours until it is its turn
+        self.diversions.tick(now)
 
     def take(self, *, told: bool = False) -> None:
         """Takes off the kernel every call that waits there. Where one thread alone has ever called, that is one."""
@@ -156,6 +186,8 @@ class Wall:
         self.acting.close()
         self.diversions.close()
         self.callers.close()
+        if self.held:
+            self.held.close()
 
     # One call
 
@@ -168,19 +200,22 @@ class Wall:
                 self.listener.answer(call.id, error=value, flags=flags)
                 return
             if name in STARTS:
-                self.programs.handle(call)
+                self.programs.handle(call, name)
                 return
             if name == "recvfrom" and not self.diversions.receives(call):
                 self.listener.answer(call.id, flags=CONTINUE)
                 return
             caller = self.callers.find(call.tid)
+            if name in making.MAKES:
+                making.make(name, call, caller, self.listener)
+                return
             try:
                 wanted = arguments.read(name, call.args, caller)
             except ProcessLookupError:  # the thread that we knew is gone, and its number another's
                 caller = self.callers.anew(call.tid)
                 wanted = arguments.read(name, call.args, caller)
-        except arguments.Foreign:
-            self.refuse(call.id, name, caller)
+        except (arguments.Foreign, Unheld) as error:
+            self.refuse(call.id, name, caller, UNHELD_RULE if isinstance(error, Unheld) else FOREIGN_RULE)
             return
         except OSError as error:
             if error.errno in OURS:
@@ -188,7 +223,7 @@ class Wall:
             self.listener.answer(call.id, error=error.errno or errno.EPERM)
             return
         try:
-            self.judge(Call(call.id, arguments.signed(call.args[0]), wanted, caller, self))
+            self.judge(Call(call.id, arguments.signed(call.args[0]), wanted, caller, self, call.at))
         except BaseException:
             wanted.close()
             raise
@@ -210,11 +245,11 @@ class Wall:
         elif not self.diversions.takes(call):
             self.decide(call)
 
-    def refuse(self, id: int, name: str, caller: Caller) -> None:
+    def refuse(self, id: int, name: str, caller: Caller, rule: str = FOREIGN_RULE) -> None:
         """Denies what may not be done for this caller, whatever the rules say: on record, and with EACCES."""
         kind = "listen" if name in ("bind", "listen") else "connect"
         question = Question("ask", "", [kind, name, "", "", "", "", ""], (), NO_CODE, KERNEL)
-        commands = self.loop.session.foreign(None, self.process_of(caller), question)
+        commands = self.loop.session.foreign(None, self.process_of(caller), question, rule)
         self.loop.desk.do(commands[:-1])  # the last is the answer
         self.listener.answer(id, error=errno.EACCES)
 
@@ -232,12 +267,12 @@ class Wall:
             return
         note = self.notes.of(caller.pid, caller.tid, wanted)
         key = *substance(wanted), note
-        known = None if desk.owed else desk.grants.known.get((process, key))
+        known = None if desk.owed else self.known(call, process, key)
         if known is not None and self.grant(call, known):
             return
         if desk.owed and not desk.paid([Reply(call, "", DENY)]):
             return
-        question = asked(wanted, note)
+        question = asked(call, note)
         facts = self.loop.world.told(question, self.facts_of(wanted, caller, now))
         call.own = facts.own
         commands = self.loop.session.ask(call, process, question, facts, now)
@@ -245,7 +280,19 @@ class Wall:
             return
         if self.loop.may_keep(facts, commands):
             desk.grants.keep(process, key, commands)
+            if self.tells_library(note, desk.grants.known.get((process, key))):
+                desk.grants.keep(process, (*key, call.library()), commands)
         desk.do(commands)
+
+    def known(self, call: Call, process: Process, key: tuple[object, ...]) -> Grant | None:
+        """The grant of the same act a moment ago: made by the same library, where that was asked or is told."""
+        grants = self.loop.desk.grants.known
+        found = grants.get((process, key))
+        return grants.get((process, (*key, call.library()))) if self.tells_library(key[-1], found) else found
+
+    def tells_library(self, note: object, grant: Grant | None) -> bool:
+        """Whether a grant stands for one library's calls alone: a rule asked for it, or its line names it."""
+        return grant is not None and not note and (grant.line is not None or self.loop.session.asks_library)
 
     def remembers(self, process: Process, wanted: Wanted, now: float) -> bool:
         """Whether a datagram's destination was granted a moment ago; as the run's own, only while it still is."""
@@ -328,8 +375,9 @@ class Wall:
         self.listener.answer(call.id, error=error)
 
 
-def asked(wanted: Wanted, note: bytes) -> Question:
+def asked(call: Call, note: bytes) -> Question:
     """The question that a call is. Only its event and its code are the witness's word; the rest is the kernel's."""
+    wanted = call.wanted
     event, code, layers = wanted.call, NO_CODE, KERNEL
     if note:
         try:
@@ -339,4 +387,5 @@ def asked(wanted: Wanted, note: bytes) -> Question:
             pass  # no witness of ours: nothing was announced
     host = "" if wanted.where is None else format_ip(wanted.where)
     port = "" if wanted.port is None else str(wanted.port)
-    return Question("ask", "", [wanted.kind, event, wanted.proto, host, port, wanted.place, ""], (), code, layers)
+    fields = [wanted.kind, event, wanted.proto, host, port, wanted.place, ""]
+    return Question("ask", "", fields, (), code, layers, call.library)

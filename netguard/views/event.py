@@ -251,10 +251,15 @@ def file(left: Left) -> list[str]:
 
 def code(left: Left) -> list[str]:
     place, line, func, module, package, via = left.texts("code", "file", "line", "func", "module", "package", "via")
+    (library,) = left.texts("code", "library")
     where = f"{place}:{line} {func}" if line else f"{place} {func}"
     module = "" if module == package else module
     found = joined(
-        where.strip(" "), module and f"module {module}", package and f"package {package}", via and f"through {via}"
+        where.strip(" "),
+        module and f"module {module}",
+        package and f"package {package}",
+        via and f"through {via}",
+        library and f"library {library}",
     )
     return [found and f"{found} ({ITS_WORD})"]
 

@@ -4,6 +4,9 @@ Exactly that record's act: its destination with its port and protocol, its progr
 language cannot name an act so exactly (native code, a credential file, a program whose arguments hold a `*`), there is
 no such rule, and none that would let more through is offered in its place.
 
+Which library made a native call stands in none: a grant by it would rest on the guest's own word, and a denial by it
+would hold less than one without.
+
 Two acts that one rule cannot tell apart: the same arguments split at other spaces, and an audit event with other
 arguments. A denial of an address holds under any name for it.
 """
@@ -27,7 +30,7 @@ if TYPE_CHECKING:
     Facets = dict[str, str]
 
 #: Denials that stand above every rule of this run: another rule would change nothing.
-ABOVE = ("hostile-argument", "other-user", "outer-run")
+ABOVE = ("hostile-argument", "other-user", "unknown-socket", "outer-run")
 
 
 def rule_for(record: Record, verdict: str) -> str:

@@ -145,9 +145,11 @@ def arguments_text(record: Record) -> str:
 
 
 def code_text(record: Record) -> str:
-    """Where in the guest's code it came from, `script.py:12 upload`, or which program it was that announces nothing,
-    `curl`; raw, "" if nobody said."""
-    return " ".join(part for part in code_parts(record) if part)
+    """Where in the guest's code it came from, `script.py:12 upload`, or which library and program it was that announced
+    nothing, `libcurl.so.4 in curl`; raw, "" if nobody said."""
+    found = " ".join(part for part in code_parts(record) if part)
+    library = library_of(record) if found == unannounced(record) else ""
+    return f"{library} in {found}" if library and found else found
 
 
 def code_parts(record: Record) -> tuple[str, str]:
@@ -161,6 +163,13 @@ def code_parts(record: Record) -> tuple[str, str]:
     name = file.replace("\\", "/").rpartition("/")[2] or file
     line, func = code.get("line"), code.get("func")
     return f"{name}:{line}" if line else name, str(func) if func and func != "<module>" else ""
+
+
+def library_of(record: Record) -> str:
+    """The name of the library that made a call, raw; "" where nobody said, or the program itself did."""
+    code, proc = record.get("code"), record.get("proc")
+    library = str(code.get("library") or "") if isinstance(code, dict) else ""
+    return "" if isinstance(proc, dict) and proc.get("exe") == library else library.rpartition("/")[2]
 
 
 def unannounced(record: Record) -> str:

@@ -199,8 +199,11 @@ def case(
     wall: bool = True,
     alone: bool = False,
     pinned: bool = False,
+    unseen: bool = False,
 ) -> Measure:
     """A case of `guest_cases` behind the wall, or with the witness and a supervisor, or `alone` without one.
+
+    unseen: by any witness, as a program is that is no Python.
 
     Words may be URL and PORT.
     """
@@ -209,10 +212,11 @@ def case(
         some = max(5, rounds // 5) if bench.quick and name != "rss" else rounds
         asked = [CASES, name, str(some), *[bench.server.url if word == "URL" else word for word in words]]
         bare = [sys.executable, *asked]
+        command = ["--", "/bin/sh", "-c", 'exec "$@"', "sh", sys.executable, "-I", *asked] if unseen else asked
         with one_cpu(bench, pinned):
             pair = by_turns(
                 lambda: printed(bare),
-                lambda: printed(bare, bench.alone(rules)) if alone else printed(bench.run(rules, *asked, wall=wall)),
+                lambda: printed(bare, bench.alone(rules)) if alone else printed(bench.run(rules, *command, wall=wall)),
                 bench.turns,
             )
         return scaled(pair, unit)

@@ -15,11 +15,13 @@ class Client(NamedTuple):
 
     wants: what must be installed for it: a program, or a distribution for the Python that runs it.
     layers: who sees its connection. Only those of Python's own sockets are announced by the witness.
+    library: what made it, as a rule may name it: a glob; "" where the witness announced it.
     """
 
     wants: str
     words: tuple[str, ...]
     layers: tuple[str, ...] = ("kernel",)
+    library: str = ""
 
     def command(self, port: int, python: str = sys.executable) -> list[str]:
         """Its command for a server on loopback."""
@@ -53,12 +55,12 @@ BASH = r'exec 3<>/dev/tcp/$0/$1 || exit; printf "GET /bytes/1234 HTTP/1.0\r\n\r\
 
 #: name -> program. `java` runs a source file, which a test writes.
 PROGRAMS = {
-    "curl": Client("curl", ("curl", "-sS", "{url}")),
-    "wget": Client("wget", ("wget", "--tries=1", "-q", "-O-", "{url}")),
-    "node": Client("node", ("node", "-e", NODE, "{url}")),
-    "java": Client("java", ("java", "Get.java", "{url}")),
-    "perl": Client("perl", ("perl", "-e", PERL, "{host}", "{port}")),
-    "bash": Client("bash", ("bash", "-c", BASH, "{host}", "{port}")),
+    "curl": Client("curl", ("curl", "-sS", "{url}"), library="libcurl.so.*"),
+    "wget": Client("wget", ("wget", "--tries=1", "-q", "-O-", "{url}"), library="wget"),
+    "node": Client("node", ("node", "-e", NODE, "{url}"), library="*node*"),
+    "java": Client("java", ("java", "Get.java", "{url}"), library="libnio.so"),
+    "perl": Client("perl", ("perl", "-e", PERL, "{host}", "{port}"), library="*perl*"),
+    "bash": Client("bash", ("bash", "-c", BASH, "{host}", "{port}"), library="bash"),
 }
 
 PYCURL = """
@@ -99,16 +101,16 @@ grpc.insecure_channel(f"127.0.0.1:{sys.argv[1]}").unary_unary("/any/thing")(b"",
 """
 
 
-def library(distribution: str, code: str, word: str, layers: Sequence[str] = ("kernel",)) -> Client:
-    return Client(distribution, ("{python}", "-c", code, word), tuple(layers))
+def library(distribution: str, code: str, word: str, made: str, layers: Sequence[str] = ("kernel",)) -> Client:
+    return Client(distribution, ("{python}", "-c", code, word), tuple(layers), made)
 
 
 LIBRARIES = {
-    "pycurl": library("pycurl", PYCURL, "{url}"),
-    "uvloop": library("uvloop", UVLOOP, "{port}"),
-    "gevent": library("gevent", GEVENT, "{port}", ("hook", "kernel")),
-    "psycopg2": library("psycopg2-binary", PSYCOPG, "{port}"),
-    "grpc": library("grpcio", GRPC, "{port}"),
+    "pycurl": library("pycurl", PYCURL, "{url}", "*curl*"),
+    "uvloop": library("uvloop", UVLOOP, "{port}", "*/uvloop/*"),
+    "gevent": library("gevent", GEVENT, "{port}", "", ("hook", "kernel")),
+    "psycopg2": library("psycopg2-binary", PSYCOPG, "{port}", "libpq*"),
+    "grpc": library("grpcio", GRPC, "{port}", "*grpc*"),
 }
 
 #: Fetch nothing from a web server.

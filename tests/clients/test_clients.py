@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.clients.clients import CLIENTS
-from tests.support.guard import Result, run_guarded
+from tests.support.guard import DOCKER, Result, run_guarded
 from tests.support.injection import run_injected
 from tests.support.isolation import Namespace, Remote
 from tests.support.web import HttpServer
@@ -50,9 +50,10 @@ NAME_ERROR = {
 AT_THE_REQUEST = {"urllib_request": "netguard.Denied"}
 
 
-#: Who decides: a supervisor that the kernel asks, one that only the witness asks, or the guest by itself.
-HOMES = (pytest.param("wall", marks=pytest.mark.kernel), "supervisor", "guest")
-WALL = {"wall": "require", "supervisor": "off"}
+#: Who decides: a supervisor that the kernel asks, the same where it has to make the sockets (as under Docker's default
+#: profile), one that only the witness asks, or the guest by itself.
+HOMES = (*[pytest.param(home, marks=pytest.mark.kernel) for home in ("wall", "docker")], "supervisor", "guest")
+WALL = {"wall": "require", "docker": "require", "supervisor": "off"}
 
 
 def go(client: str, url: str, rules: str, home: str, folder: Path, **how: Any) -> tuple[object, Result, float]:
@@ -62,7 +63,10 @@ def go(client: str, url: str, rules: str, home: str, folder: Path, **how: Any) -
     if home == "guest":
         run = run_injected(words, folder, rules, **how)
     else:
-        run = run_guarded(["--", *words], rules=rules, options=["--quiet"], wall=WALL[home], timeout=60, **how)
+        around = DOCKER if home == "docker" else ()
+        run = run_guarded(
+            ["--", *words], rules=rules, options=["--quiet"], wall=WALL[home], before=around, timeout=60, **how
+        )
     assert run.stdout, run.stderr
     return json.loads(run.stdout.splitlines()[-1]), run, time.monotonic() - start
 
@@ -80,7 +84,7 @@ def test_allowed_client_reaches_the_server(client: str, home: str, http_server: 
     assert outcome == (21 if client == "xmlrpc" else 1234), run.stderr
     assert len(http_server.hits) == 1
     assert run.lines("connect", verdict="log")
-    assert all((home == "wall") == ("kernel" in line["layers"]) for line in run.lines("connect"))
+    assert all((home in ("wall", "docker")) == ("kernel" in line["layers"]) for line in run.lines("connect"))
 
 
 @pytest.mark.parametrize("home", HOMES)

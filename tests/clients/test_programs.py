@@ -8,16 +8,15 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
+from netguard.core.facets import any_program
 from tests.clients.programs import JAVA, LIBRARIES, PROGRAMS, TALKERS, Client
+from tests.clients.serving import serving
 from tests.support.guard import Result, run_guarded
 from tests.support.kernel import seccomp_missing
 from tests.support.web import HttpServer
@@ -30,8 +29,17 @@ needs_wall = pytest.mark.skipif(bool(seccomp_missing()), reason=seccomp_missing(
 RULES = "version: 1\ndefault: allow\nrules:\n  - {{name: the-server, {verdict}: connect, to: '127.0.0.1:{port}'}}\n"
 
 
-def run(client: Client, verdict: str, server: HttpServer, python: str = sys.executable) -> Result:
-    rules = RULES.format(verdict=verdict, port=server.port)
+#: The same for whoever is named by its library alone.
+BY_LIBRARY = (
+    "version: 1\ndefault: allow\nrules:\n"
+    "  - {{name: the-server, {verdict}: connect, native: {{library: '{library}'}}}}\n"
+)
+
+
+def run(
+    client: Client, verdict: str, server: HttpServer, python: str = sys.executable, rules: str = RULES
+) -> Result:
+    rules = rules.format(verdict=verdict, port=server.port, library=client.library)
     command = ["--", *client.command(server.port, python)]
     return run_guarded(command, rules=rules, options=["--quiet"], wall="require", timeout=60)
 
@@ -48,12 +56,13 @@ def try_out(client: Client, server: HttpServer, python: str = sys.executable, *,
     assert allowed.status == bare.returncode, allowed.stderr
     assert len(allowed.stdout) == len(bare.stdout)
     check(allowed, client, "log")
-    start = time.monotonic()
-    denied = run(client, "deny", server, python)
-    assert time.monotonic() - start < took + PATIENCE
-    assert server.connections == 2
-    assert denied.status > 0, denied.stdout
-    check(denied, client, "deny")
+    for rules in (RULES, BY_LIBRARY) if client.library else (RULES,):
+        start = time.monotonic()
+        denied = run(client, "deny", server, python, rules)
+        assert time.monotonic() - start < took + PATIENCE
+        assert server.connections == 2
+        assert denied.status > 0, denied.stdout
+        check(denied, client, "deny")
 
 
 def check(result: Result, client: Client, verdict: str) -> None:
@@ -61,6 +70,8 @@ def check(result: Result, client: Client, verdict: str) -> None:
     assert lines
     assert {line["verdict"] for line in lines} == {verdict}
     assert {tuple(line["layers"]) for line in lines} == {client.layers}
+    for line in lines if client.library else ():
+        assert any_program((client.library,), (line["code"]["library"],)), line["code"]
 
 
 @needs_wall
@@ -97,13 +108,6 @@ def test_native_library_connects_or_is_denied(name: str, environment: str, http_
     try_out(LIBRARIES[name], http_server, environment, fetches=name not in TALKERS)
 
 
-class Quiet(SimpleHTTPRequestHandler):
-    """Serves files and says nothing."""
-
-    def log_message(self, *words: object) -> None:
-        """Nobody reads it."""
-
-
 @pytest.fixture
 def repository(tmp_path: Path) -> Iterator[int]:
     """The port of a web server that has a repository with one commit."""
@@ -114,12 +118,8 @@ def repository(tmp_path: Path) -> Iterator[int]:
     for words in (["init", "-q"], [*who, "commit", "-q", "--allow-empty", "-m", "first"], ["update-server-info"]):
         folder.mkdir(exist_ok=True)
         subprocess.run(["git", *words], cwd=folder, check=True)
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder))) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield server.server_port
-        server.shutdown()
-        thread.join()
+    with serving(folder) as port:
+        yield port
 
 
 @needs_wall

@@ -266,6 +266,8 @@ def with_facets(**facets: object) -> list[object]:
     return [("allow any", facets)]
 
 
+BY_LIBRARY = [("deny any", {"native": "true", "library": ("*grpc*", "*/uvloop/*")}), "log any"]
+
 FACETS = [
     row(with_facets(proto=("tcp",)), at(PUBLIC_IP), "allow 0", "proto"),
     row(with_facets(proto=("udp", "unix")), at(PUBLIC_IP), "deny -1", "another-proto"),
@@ -284,6 +286,11 @@ FACETS = [
     row([("deny any", {"native": "true"}), "log any"], at(PUBLIC_IP, native=True), "deny 0", "native-denied"),
     row([("deny any", {"native": "true"}), "log any"], at(PUBLIC_IP), "log 1", "announced-not-denied"),
     row([("log connect", {"native": "false"})], ask("http a.example:80"), "log 0", "url-is-announced"),
+    row(BY_LIBRARY, at(PUBLIC_IP, native=True, library="/usr/lib/libgrpc.so.1"), "deny 0", "library-by-name"),
+    row(BY_LIBRARY, at(PUBLIC_IP, native=True, library="/opt/uvloop/loop.so"), "deny 0", "library-by-path"),
+    row(BY_LIBRARY, at(PUBLIC_IP, native=True, library="/opt/libgrpc/other.so"), "log 1", "name-is-the-last-part"),
+    row(BY_LIBRARY, at(PUBLIC_IP, native=True), "log 1", "library-that-nobody-can-tell"),
+    row(BY_LIBRARY, at(PUBLIC_IP, library="/usr/lib/libgrpc.so.1"), "log 1", "library-of-what-is-announced"),
     row(with_facets(program=("sh",)), EXEC, "allow 0", "program-as-given"),
     row(with_facets(program=("dash",)), EXEC, "allow 0", "program-as-resolved"),
     row(with_facets(program=("bash", "zsh")), EXEC, "deny -1", "another-program"),
@@ -409,6 +416,9 @@ DNS = [
     row([("allow any 10.0.0.0/8", {"user": ("ci",)}), "log any 10.0.0.0/8"], NAME,
         "log 1 open", "open-grant-of-another"),
     row(["allow any 10.0.0.0/8", "log any 11.0.0.0/8"], NAME, "allow 0 open", "first-open-grant"),
+    row(["allow any 10.0.0.0/8"], ask("dns a.example", alone=True), "deny -1", "no-grant-by-address-without-addresses"),
+    row(["allow any 10.0.0.0/8", "log any a.example"], ask("dns a.example", alone=True), "log 1", "alone-by-its-name"),
+    row(["allow any @self"], ask("dns localhost", alone=True), "deny -1", "self-has-no-other-records"),
     row(["allow any @self"], NAME, "deny -1", "self-looks-up-no-name-of-others"),
     row(["allow any @self"], ask("dns localhost"), "allow 0 open", "self-looks-up-localhost"),
     row(["allow any @self"], ask("dns x.localhost"), "allow 0 open", "self-looks-up-below-localhost"),

@@ -42,6 +42,7 @@ WORDS = [
     ("allow any", {"direct": True}, "connect a:1", "direct: this is no connect to an address that was never looked up"),
     ("allow any", {"native": "true"}, "connect a:1", "native: it is not native: a witness announced it"),
     ("allow any", {"native": "true"}, "dns a", "native: a dns is neither announced nor native"),
+    ("allow any", {"native": "true", "library": ("x",)}, "connect a:1", "native: it is not native: "),
     ("allow any", {"program": ("sh",)}, "dns a", "program: a dns starts no program"),
     ("allow any", {"program": ("sh", "bash")}, "exec curl -s", "program: 'curl' is not sh or bash"),
     ("allow any", {"program": ("curl",)}, "exec -I curl -s",
@@ -61,7 +62,13 @@ WORDS = [
 def test_why_a_rule_does_not_match(rule: str, facets: dict[str, object], request_: str, why: str) -> None:
     rows = explain(policy((rule, facets)), ask(request_))
     assert [matched for _, matched, _ in rows] == [False]
-    assert rows[0][2] == why or (why.endswith("; ") and rows[0][2].startswith(why))
+    assert rows[0][2] == why or (why.endswith(("; ", ": ")) and rows[0][2].startswith(why))
+
+
+def test_native_of_another_library_says_which() -> None:
+    rules = policy(("allow any", {"native": "true", "library": ("*grpc*", "*ssl*")}))
+    why = explain(rules, ask("connect a:1", native=True, library="/usr/lib/libcurl.so.4"))[0][2]
+    assert why == "native: library '/usr/lib/libcurl.so.4' is not *grpc* or *ssl*"
 
 
 def test_native_that_an_announcement_is_wanted_of_says_so() -> None:

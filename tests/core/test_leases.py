@@ -19,6 +19,22 @@ def test_names_last_for_the_lease_and_no_longer() -> None:
     assert held.names(ADDRESS, 10.0 + LEASE) == ()
 
 
+def test_lease_lasts_as_long_as_the_name_server_says_within_bounds() -> None:
+    held = Leases()
+    for name, lasts in (("short.example", 1.0), ("long.example", LEASE * 2), ("endless.example", 1e12)):
+        held.give(ADDRESS, name, 0.0, lasts)
+    assert held.until[ADDRESS] == {
+        "short.example": LEASE, "long.example": LEASE * 2, "endless.example": leases.MAX_LEASE,
+    }  # fmt: skip
+
+
+def test_lease_is_never_cut_short() -> None:
+    held = Leases()
+    held.give(ADDRESS, "a.example", 0.0, LEASE * 2)
+    held.give(ADDRESS, "a.example", 1.0)
+    assert held.until[ADDRESS] == {"a.example": LEASE * 2}
+
+
 def test_name_given_again_is_the_latest_and_lasts_anew() -> None:
     held = Leases()
     for now, name in enumerate(("a.example", "b.example", "a.example")):

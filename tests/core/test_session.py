@@ -12,7 +12,7 @@ from netguard.core.counts import COUNTED_A_LINE
 from netguard.core.decide import UNANNOUNCED
 from netguard.core.policy import Limit
 from netguard.core.process import Process
-from netguard.core.question import BOTH, KERNEL, Malformed, Question
+from netguard.core.question import BOTH, KERNEL, Malformed, Question, untold
 from netguard.core.request import NO_CODE
 from netguard.core.session import TAMPERS_A_SECOND
 from tests.core.policies import policy
@@ -822,9 +822,11 @@ def test_whoever_breaks_the_protocol_is_recorded_and_cut_off(process: Any) -> No
 # Native acts: the kernel saw them, and no witness had announced them
 
 
-def kernel_saw(book: Playbook, *fields: str, process: Process = PROCESS, layers: list[str] = KERNEL) -> list[Any]:
+def kernel_saw(
+    book: Playbook, *fields: str, process: Process = PROCESS, layers: list[str] = KERNEL, library: Any = untold
+) -> list[Any]:
     """A call that came to the wall."""
-    asked = Question("ask", NUMBER, [*fields, *[""] * (7 - len(fields))], (), NO_CODE, layers)
+    asked = Question("ask", NUMBER, [*fields, *[""] * (7 - len(fields))], (), NO_CODE, layers, library)
     facts = Facts((4, 0x7F000001)) if fields[0] == "connect" else NO_FACTS
     return book.session.ask(PEER, process, asked, facts, book.now)
 
@@ -855,6 +857,38 @@ def test_native_act_of_a_program_that_reports_is_out_of_the_ordinary() -> None:
         line = kernel_line(verdict, "medium", python)
         answer = reply("deny", "rule-0", RULE) if says else reply("log")
         book.plays(kernel_saw(book, *CALL, process=python), line, *says, answer)
+
+
+def test_line_of_a_native_act_names_its_library() -> None:
+    for verdict in ("log", "deny"):
+        book = Playbook(policy(f"{verdict} connect 127.0.0.1"))
+        line = told(kernel_saw(book, *CALL, library=lambda: "/usr/lib/libcurl.so.4")[0])[1]
+        assert line["code"] == {"library": "/usr/lib/libcurl.so.4"}
+        assert line["findings"][0]["why"] == FOUND["info"] + "; its stack says that libcurl.so.4 made the call"
+
+
+def test_program_that_calls_itself_is_named_once() -> None:
+    book = Playbook(policy("log connect 127.0.0.1"))
+    line = told(kernel_saw(book, *CALL, library=lambda: PROCESS.exe)[0])[1]
+    assert line["code"] == {"library": PROCESS.exe}
+    assert line["findings"][0]["why"] == FOUND["info"]
+
+
+def test_rule_tells_libraries_apart() -> None:
+    book = Playbook(policy(("deny any", {"native": "true", "library": ("*grpc*",)}), "allow any"))
+    for library, verdict in (("/usr/lib/libgrpc.so", "deny"), ("/usr/lib/libcurl.so", "allow")):
+        assert kernel_saw(book, *CALL, library=lambda found=library: found)[-1].verdict == verdict
+
+
+def unasked() -> str:
+    raise AssertionError("nobody wants to know")
+
+
+def test_library_is_not_looked_for_where_nobody_asks() -> None:
+    """Without a rule that asks and a line that tells it; nor of what was announced, whatever the rules ask."""
+    assert kernel_saw(Playbook(policy("allow any")), *CALL, library=unasked)[-1].verdict == "allow"
+    book = Playbook(policy(("deny any", {"native": "true", "library": ("*grpc*",)}), "log any"))
+    assert kernel_saw(book, *CALL, library=unasked, layers=BOTH)[-1].verdict == "log"
 
 
 def test_announced_act_carries_none() -> None:

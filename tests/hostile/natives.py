@@ -108,13 +108,16 @@ def walled(
     within: Namespace | None = None,
     timeout: float = 60,
     options: Sequence[str] = (),
+    around: Sequence[str] = (),
     **given: Any,
 ) -> Result:
-    """Runs it behind the wall. rules: those of a policy that denies all else."""
+    """Runs it behind the wall. rules: those of a policy that denies all else but the program itself. around: a sandbox
+    that netguard is in."""
     words = ["--", *program(folder, code, **given)]
-    text = "version: 1\ndefault: deny\n" + (f"rules:\n{textwrap.indent(rules, '  ')}" if rules else "")
+    itself = f"- {{allow: exec, program: {sys.executable}, unguarded: true}}\n"
+    text = "version: 1\ndefault: deny\nrules:\n" + textwrap.indent(itself + rules, "  ")
     return run_guarded(
-        words, rules=text, options=["--quiet", *options], wall="require", within=within, before=USERS[user],
+        words, rules=text, options=["--quiet", *options], wall="require", within=within, before=(*USERS[user], *around),
         cwd=folder, timeout=timeout,
     )  # fmt: skip
 

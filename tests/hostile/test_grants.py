@@ -170,6 +170,7 @@ def test_program_that_a_process_becomes_has_its_own_rights(how: str, pair: Pair,
     code = f"{before}\n{BECOMES.replace('HOW', after)}"
     threading.Thread(target=accept, args=(pair.tcp,), daemon=True).start()
     rules = f"- {{log: connect, to: '127.0.0.1:{pair.port}', process: '{Path(sys.executable).resolve()}'}}\n"
+    rules += f"- {{allow: exec, program: {other}, unguarded: true}}\n"
     for _ in range(1 if how == "plain" else 8):
         held = walled(tmp_path, code, rules, port=pair.port, other=str(other))
         assert said(held) == {"after": "EACCES"}, held.stderr

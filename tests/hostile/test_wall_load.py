@@ -85,7 +85,8 @@ class Watched:
 
     def __init__(self, folder: Path, code: str, rules: str, **given: Any) -> None:
         self.log = folder / "trail.jsonl"
-        (folder / "rules.yaml").write_text(f"version: 1\ndefault: deny\nrules:\n{rules}")
+        itself = f"  - {{allow: exec, program: {sys.executable}, unguarded: true}}\n"
+        (folder / "rules.yaml").write_text(f"version: 1\ndefault: deny\nrules:\n{itself}{rules}")
         stops = "def stop():\n    os.write(1, b'.\\n'); assert os.read(0, 1)\n"
         words = ["-m", "netguard", "run", "--wall", "require", "--quiet", "--log", str(self.log)]
         words += ["--rules", str(folder / "rules.yaml"), "--", *program(folder, stops + code, **given)]

@@ -13,6 +13,8 @@ ROWS = [
     ("rules: [{allow: exec, program: git, args: 'git status'}]\n", ["witness-grant", "witness-grant"]),
     ("rules: [{log: connect, to: 192.0.2.7, native: false}]\n", ["witness-grant"]),
     ("rules: [{allow: listen, native: true}]\n", ["witness-grant"]),
+    ("rules: [{log: connect, to: 192.0.2.7, native: {library: '*grpc*'}}]\n", ["witness-grant"]),
+    ("rules: [{deny: any, native: {library: '*grpc*'}}]\n", []),
     ("rules: [{deny: any, native: true}, {deny: listen, native: false}]\n", []),
     ("rules: [{deny: exec, program: git}]\n", []),
     ("rules: [{allow: exec}]\n", []),

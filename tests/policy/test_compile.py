@@ -85,6 +85,12 @@ def test_native_asks_something_either_way() -> None:
     assert compiled("log: connect").native == ""
 
 
+@pytest.mark.parametrize(("library", "found"), [("'*grpc*'", ("*grpc*",)), ("[a, /b/*]", ("a", "/b/*"))])
+def test_library_is_of_what_is_native(library: str, found: tuple[str, ...]) -> None:
+    rule = compiled(f"deny: any, native: {{library: {library}}}")
+    assert (rule.kinds, rule.native, rule.library) == (("connect", "listen"), "true", found)
+
+
 def test_program_facets_are_read() -> None:
     rule = compiled("deny: exec, program: [sh, /bin/b*], args: ['* -c *']")
     assert (rule.program, rule.args) == (("sh", "/bin/b*"), ("* -c *",))
@@ -132,6 +138,10 @@ REFUSED = [
     ("deny: [connect, exec], program: sh", "'program' does not apply to connect"),
     ("deny: 'audit:exec', to: a.example", "'to' does not apply to 'audit:exec': an audit event is known by its name"),
     ("deny: dns, proto: udp", "'proto' does not apply to dns"),
+    ("deny: any, native: {}", "'native' is empty; it can be library"),
+    ("deny: any, native: {library: []}", "empty list"),
+    ("deny: any, native: [true]", "'native' must be true or false, not a list"),
+    ("deny: exec, native: {library: x}", "'native' does not apply to exec, only to connect, listen"),
     ("deny: any, to: []", "empty list"),
     ("deny: any, to: {a: b}", "a destination must be text, not a mapping"),
     ("deny: any, to: '@nolist'", "there is no list '@nolist'"),
@@ -200,9 +210,8 @@ def test_keys_of_later_versions_are_refused_by_name() -> None:
         assert f"'{name}' {NEEDS_HTTP}" in refusal(f"log: any, {name}: x")
     assert f"'finding' {NEEDS_DETECTORS}" in refusal("deny: any, finding: [x]")
     assert "'ask' is reserved" in refusal("ask: any")
-    assert "'library' needs the map of who calls" in refusal("deny: connect, native: {library: '*grpc*'}")
     assert "unknown key 'libary' in 'native'" in refusal("deny: connect, native: {libary: x}")
-    for native in ("{}", "'true'", "[true]", "yes"):
+    for native in ("''", "'true'", "[true]", "yes"):
         assert "'native' must be true or false" in refusal(f"deny: connect, native: {native}")
     assert "'native' does not apply to dns" in refusal("deny: [dns, connect], native: true")
     assert "'native' does not apply to 'audit:exec'" in refusal("deny: ['audit:exec'], native: true")

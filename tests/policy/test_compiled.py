@@ -52,6 +52,7 @@ RULE = some.builds(
     proto=SEVERAL,
     direct=some.booleans(),
     native=some.sampled_from(["", "true", "false"]),
+    library=SEVERAL,
     program=SEVERAL,
     args=SEVERAL,
     unguarded=some.booleans(),

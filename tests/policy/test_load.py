@@ -352,7 +352,7 @@ def test_include_of_a_bare_name_is_a_file(tmp_path: Path) -> None:
 
 
 def test_pack_names_are_the_files() -> None:
-    assert pack_names() == ["agent", "audit", "deny-all", "loopback", "metadata", "package-install"]
+    assert pack_names() == ["agent", "audit", "deny-all", "local-services", "loopback", "metadata", "package-install"]
 
 
 def test_no_source_is_an_error() -> None:

@@ -126,6 +126,7 @@ VALUES: dict[str, st.SearchStrategy[object]] = {
 MAPPINGS: dict[str, st.SearchStrategy[object]] = {
     "from": st.sampled_from([{"package": "requests"}, {"module": "a", "file": "b"}]),
     "tags": st.sampled_from([{"job": "x"}, {"n": 3}]),
+    "native": st.sampled_from([True, False, {"library": "*grpc*"}, {"library": ["a", 7]}]),
 }
 
 

@@ -21,6 +21,7 @@ ROWS = [
     ("agent", "deny", 15),
     ("audit", "log", 10),
     ("deny-all", "deny", 10),
+    ("local-services", "log", 30),
     ("loopback", "deny", 10),
     ("metadata", "log", 10),
     ("package-install", "deny", 10),

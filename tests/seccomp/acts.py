@@ -239,6 +239,7 @@ ACTS: dict[str, Callable[[], object]] = {
     "io_uring": lambda: call("io_uring_setup", 1, NONE),
     "clone namespace": lambda: new_process(0x10000000),
     "clone": lambda: new_process(0),
+    "clone descriptors": lambda: new_process(0x400),
     "clone3": lambda: call("clone3", NONE, 88),
     "unshare": lambda: call("unshare", 0x10000000),
     "unshare files": lambda: call("unshare", 0x400),

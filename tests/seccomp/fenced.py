@@ -354,7 +354,7 @@ def attempt(function: Act, outside: Outside) -> str:
 
 
 def guest(number: int, brokered: bool, outside: Outside) -> None:
-    landlock.restrict(landlock.fence(number), tcp=brokered)
+    landlock.restrict(landlock.fence(number), landlock.NONE if brokered else landlock.Ports())
     for name, function in ACTS.items():
         print(json.dumps([name, attempt(function, outside)]), flush=True)
 

@@ -231,12 +231,33 @@ def both(guest: str, uid: int | None, **spec: object) -> tuple[dict[str, object]
     return bare.said, walled.said
 
 
+#: With it no call is left to the kernel.
+CROWD = "import threading\nthreading.Thread(target=threading.Event().wait, daemon=True).start()\n"
+
+
 @pytest.mark.parametrize("uid", [None, NOBODY], ids=["as we are", "ordinary user"])
-@pytest.mark.parametrize("guest", [MATRIX, UNIX, BIG, MANY, FLAGS], ids=["inet", "unix", "big", "many", "flags"])
+@pytest.mark.parametrize(
+    "guest",
+    [MATRIX, UNIX, CROWD + UNIX, BIG, MANY, CROWD + MANY, FLAGS],
+    ids=["inet", "unix", "unix-threads", "big", "many", "many-threads", "flags"],
+)
 def test_guest_sees_no_difference(guest: str, uid: int | None) -> None:
     bare, walled = both(guest, uid)
     assert walled == bare
     assert bare
+
+
+#: What is otherwise where the guest's sockets are made for it: that a peer is gone is known a moment later; what is no
+#: socket is told before its arguments are read, and a descriptor that is but a place in the file system as one.
+HELD = {"sigpipe": 0, "quiet_pipe": 1, "pipe": 1, "no_socket_fault": "ENOTSOCK", "o_path": "ENOTSOCK"}
+
+
+@pytest.mark.parametrize("uid", [None, NOBODY], ids=["as we are", "ordinary user"])
+@pytest.mark.parametrize("guest", [MATRIX, UNIX, BIG, MANY, FLAGS], ids=["inet", "unix", "big", "many", "flags"])
+def test_guest_whose_sockets_are_made_for_it_sees_what_is_told(guest: str, uid: int | None) -> None:
+    bare, held = run(guest, wall="off", uid=uid), run(guest, wall="hold", uid=uid)
+    assert (bare.status, held.status) == (0, 0), bare.text + held.text
+    assert held.said == {name: HELD.get(name, value) for name, value in bare.said.items()}
 
 
 def test_pages_cannot_be_lent() -> None:

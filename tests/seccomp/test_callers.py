@@ -133,3 +133,19 @@ def test_name_of_a_program_forges_no_line_of_its_status() -> None:
     finally:
         with open("/proc/self/comm", "wb") as file:
             file.write(b"pytest")
+
+
+def test_processes_that_changed_and_have_ended_make_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a long run would come to keep nobody."""
+    monkeypatch.setattr(callers, "MAX_CHANGING", 3)
+    known = Callers()
+    for _ in range(6):
+        with talker("word") as child:
+            _, tid = told(child)
+            known.executes(known.find(tid))
+            caller = known.find(child.pid)
+            assert known.find(child.pid) is not caller, "it may be another program at any moment"
+    with talker("word") as child:
+        told(child)
+        assert known.find(child.pid) is known.find(child.pid)
+    known.close()

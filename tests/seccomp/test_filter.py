@@ -80,6 +80,7 @@ REFUSED_ANYWHERE = {
     "newer": "ENOSYS",
     "io_uring": "ENOSYS",
     "clone namespace": "EPERM",
+    "clone descriptors": "EPERM",
     "unshare": "EPERM",
     "setns": "EPERM",
     "shown memory": "EPERM",

@@ -142,3 +142,45 @@ except PermissionError as error:
     print(error.errno)
 """
     assert alone(script) == "1\n"
+
+
+LISTED = """
+import json, os, sys
+sys.path.insert(0, sys.argv[1])
+from netguard.seccomp import abi, landlock
+from netguard.seccomp.images import chain
+named, changed, other, folder = sys.argv[2:]
+def start(path):
+    child = os.fork()
+    if not child:
+        try:
+            os.execv(path, [path])
+        except OSError as error:
+            os._exit(error.errno)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+def known(path):
+    about = os.stat(path)
+    return path, about.st_dev, about.st_ino
+before = [start(path) for path in (named, changed, other)]
+files = [known(path) for first in (named, changed) for path in chain(first)] + [("/none", 1, 1)]
+os.rename(other + "2", changed)
+abi.no_new_privs()
+landlock.restrict(landlock.fence(landlock.abi()), files=files)
+os.rename(other, os.path.join(folder, "moved"))  # files are no affair of the list's
+open(os.path.join(folder, "made"), "w").close()
+print(json.dumps([before, [start(path) for path in (named, changed, os.path.join(folder, "moved"))]]))
+"""
+
+
+@pytest.mark.skipif(landlock.abi() < 2, reason="Landlock from ABI 2 on")
+def test_only_listed_files_start_and_a_changed_one_is_another(tmp_path: Path) -> None:
+    names = [tmp_path / name for name in ("named", "changed", "other", "other2")]
+    for name in names:
+        name.write_bytes(Path("/bin/true").read_bytes())
+        name.chmod(0o755)
+    (tmp_path / "folder").mkdir()
+    words = [LISTED, str(Path(FENCED).parents[2]), *map(str, names[:3]), str(tmp_path / "folder")]
+    command = [sys.executable, "-B", "-c", *words]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.stderr == ""
+    assert json.loads(done.stdout) == [[0, 0, 0], [0, 13, 13]]

@@ -32,6 +32,7 @@ MADE_OF = {
     "TUNSETIFF": (1 << 30) | (4 << 16) | (ord("T") << 8) | 202,  # _IOW('T', 202, int)
     "VHOST_SET_OWNER": (0xAF << 8) | 0x01,  # _IO(VHOST_VIRTIO, 0x01)
     "USERFAULTFD_IOC_NEW": 0xAA << 8,  # _IO(USERFAULTFD_IOC, 0x00)
+    "MFD_NOEXEC_SEAL": 0x0008,  # with a U behind it, and from Linux 6.3 on
     "F_SETLEASE": 1024 + 0,  # F_LINUX_SPECIFIC_BASE + 0
     "IPT_SO_SET_REPLACE": 64,  # IPT_BASE_CTL
     "IP6T_SO_SET_REPLACE": 64,  # IP6T_BASE_CTL

@@ -62,7 +62,7 @@ def test_internet_address(domain: int, address: bytes, unspec: bool, found: obje
         (b"\x01\0" + b"a" * 108, True, "", b"a" * 108),
         (b"\x01\0" + b"a" * 109, False, "", b"a" * 109),
         (b"\x01\0\0name", True, "@name", b""),
-        (b"\x01\0\0a\0b", True, "@a\0b", b""),
+        (b"\x01\0\0a\0b", True, "@a\\0b", b""),
         (b"\x01\0", False, "@", b""),
         (b"\x02\0/run/a", False, "", b"/run/a"),
     ],

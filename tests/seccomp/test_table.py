@@ -21,6 +21,7 @@ OPTIONS = {
     "notify": ({"notify": True}, table.ROWS),
     "static": ({"notify": False}, table.ROWS),
     "signals": ({"signals": True}, table.SIGNAL_ROWS + table.ROWS),
+    "listed": ({"listed": True}, table.LIST_ROWS + table.ROWS),
 }
 
 PROGRAMS = {
@@ -29,6 +30,11 @@ PROGRAMS = {
 
 each_machine = pytest.mark.parametrize("machine", MACHINES)
 each_program = pytest.mark.parametrize(("machine", "options"), PROGRAMS)
+
+EVERY_ROW = (
+    *table.SIGNAL_ROWS, *table.HOLD_ROWS, *[row for rows in table.CLOSED_ROWS.values() for row in rows],
+    *table.LIST_ROWS, *table.ROWS,
+)  # fmt: skip
 
 #: What no register of an `int` may change.
 GARBAGE = 0xDEADBEEF << 32
@@ -175,7 +181,9 @@ def test_notified_calls_are_those_that_are_promised(machine: str) -> None:
         }
         for options in OPTIONS
     }
-    assert found == {"notify": {*NOTIFIED}, "static": set(), "signals": {*NOTIFIED, *SIGNALS}}
+    assert found == {
+        "notify": {*NOTIFIED}, "static": set(), "signals": {*NOTIFIED, *SIGNALS}, "listed": {*NOTIFIED},
+    }  # fmt: skip
 
 
 CASES = [
@@ -234,6 +242,10 @@ CASES = [
     ("clone", (0x10000011, 0, 0, 0, 0), "EPERM"),
     ("clone", (0x40000011 | 5 << 32, 0, 0, 0, 0), "EPERM"),
     ("clone", (0x00020011, 0, 0, 0, 0), "EPERM"),
+    ("clone", (0x00000411, 0, 0, 0, 0), "EPERM"),
+    ("clone", (0x00000411 | 1 << 32, 0, 0, 0, 0), "EPERM"),
+    ("clone", (0x00004111, 0, 0, 0, 0), ALLOW),
+    ("clone", (0x10010F00, 0, 0, 0, 0), "EPERM"),
     ("clone3", (4096, 88), "ENOSYS"),
     ("prctl", (4, 0), SUCCEED),
     ("prctl", (4, 1), ALLOW),
@@ -324,7 +336,7 @@ def test_signals_are_kept_in_where_landlock_cannot(
 # The table itself
 
 
-@pytest.mark.parametrize("rows", [table.ROWS, table.SIGNAL_ROWS + table.ROWS], ids=["scoped", "signals"])
+@pytest.mark.parametrize("rows", [rows for _, rows in OPTIONS.values()], ids=OPTIONS)
 def test_rows_are_made_of_known_words(rows: tuple[Row, ...]) -> None:
     for calls, condition, decision, why in rows:
         assert decision in table.ANSWERS
@@ -338,21 +350,19 @@ def test_rows_are_made_of_known_words(rows: tuple[Row, ...]) -> None:
 
 
 def test_no_row_stands_behind_one_that_always_holds() -> None:
-    for call, rows in by_call(table.SIGNAL_ROWS + table.ROWS).items():
+    for call, rows in by_call(EVERY_ROW).items():
         assert all(condition for _, condition, _, _ in rows[:-1]), call
 
 
 def test_every_constant_and_argument_is_used() -> None:
     words = {
         word
-        for _, condition, _, _ in table.SIGNAL_ROWS + table.ROWS
+        for _, condition, _, _ in EVERY_ROW
         for term in condition.split()
         for word in term.replace("&", "=").partition("=")[2].split("|")
     }
     assert set(VALUES) == {word for word in words if not word.isdigit()} - {"NULL"}
-    assert set(ARGUMENTS) == {
-        call for calls, condition, _, _ in table.SIGNAL_ROWS + table.ROWS if condition for call in calls.split()
-    }
+    assert set(ARGUMENTS) == {call for calls, condition, _, _ in EVERY_ROW if condition for call in calls.split()}
 
 
 def test_program_is_made_in_no_time() -> None:

@@ -14,6 +14,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from tests.support.guard import AROUND
+
 SECONDS = 30  # how long a test waits for what must come; reached only when it fails
 
 CTRL_C, CTRL_Z, CTRL_BACKSLASH = b"\x03", b"\x1a", b"\x1c"
@@ -24,7 +26,7 @@ PREFIXES = {"plain": (sys.executable,), "guarded": (sys.executable, str(DRIVER))
 
 #: `netguard run` as a whole, behind the wall.
 WALLED = (*"-m netguard run --quiet --default allow --wall require".split(), "--log", "/dev/null")
-PREFIXES["walled"] = (sys.executable, *WALLED)
+PREFIXES["walled"] = (*AROUND, sys.executable, *WALLED)
 
 #: How guests in these tests wait. A signal that comes after the last look at Python's flags and before a blocking call
 #: would be handled only when that call returns, in a plain run as well; the byte in the pipe makes it return.

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from netguard.core import abstract
 from netguard.core.address import parse_ip
 from netguard.supervisor import listening
 from netguard.supervisor.listening import Listening
@@ -260,6 +261,15 @@ def test_abstract_socket_is_own_by_name(closing: ExitStack) -> None:
     assert not known.owns_path(PID, "@netguard-test")
 
 
+def test_abstract_name_with_a_nul_is_no_other_one(closing: ExitStack) -> None:
+    """Another's name may be what ours would look like on paper."""
+    name = f"netguard-test-{PID}\0b"
+    known = shown(bound_path(closing, "\0" + name))
+    assert known.owns_path(PID, abstract.shown(name))
+    assert not known.owns_path(PID, abstract.shown(name.replace("\0", "\\0")))
+    assert not known.owns_path(PID, abstract.shown(name.partition("\0")[0]))
+
+
 def test_socket_without_a_name_is_not_own(closing: ExitStack) -> None:
     one, other = socket.socketpair()
     closing.enter_context(one)
@@ -303,6 +313,7 @@ def test_relative_path_is_own_by_what_it_made(
 
 def test_closed_listeners_make_room(closing: ExitStack, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listening, "MAX_LISTENERS", 2)
+    monkeypatch.setattr(listening, "SECOND", 0.0)
     first, second, third = [bound(closing, "127.0.0.1") for _ in range(3)]
     known = shown(first, second, third)
     assert not owns(known, "127.0.0.1", third.getsockname()[1])
@@ -310,3 +321,17 @@ def test_closed_listeners_make_room(closing: ExitStack, monkeypatch: pytest.Monk
     known.show(PID, third.fileno())
     assert owns(known, "127.0.0.1", third.getsockname()[1])
     assert owns(known, "127.0.0.1", second.getsockname()[1])
+
+
+def test_who_holds_all_the_room_has_it_looked_through_once_a_second(
+    closing: ExitStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listening, "MAX_LISTENERS", 2)
+    monkeypatch.setattr(listening, "SECOND", 3600.0)  # a second of a busy machine's may be over
+    held = [bound(closing, "127.0.0.1") for _ in range(3)]
+    known = shown(*held)
+    before = known.looked
+    assert before > 0
+    for _ in range(20):
+        known.show(PID, held[2].fileno())
+    assert known.looked == before

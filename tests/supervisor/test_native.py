@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import shutil
 import socket
 import sys
@@ -157,6 +158,63 @@ assert libc.bind(sock.fileno(), address, 16) == -1 and ctypes.get_errno() == 13
     assert result.verdicts("listen") == ["log", "deny"]
     [announced, native] = result.lines("listen")
     assert ("findings" in announced, native["findings"][0]["id"]) == (False, "native")
+
+
+#: `raw()`: connects by machine code that lies in a file of its own, as a program without the C library does.
+RAW = """
+import mmap
+#: mov eax, 42 (connect); syscall; ret
+with open("raw.so", "w+b") as file:
+    file.write(bytes.fromhex("b82a0000000f05c3").ljust(4096, bytes(1)))
+    libc.mmap.restype, libc.mmap.argtypes = ctypes.c_void_p, [ctypes.c_long] * 6
+    code = libc.mmap(0, 4096, 5, 2, file.fileno(), 0)
+made = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int, ctypes.c_char_p, ctypes.c_int)(code)
+def raw():
+    address = struct.pack("=H", socket.AF_INET) + struct.pack("!H", PORT) + socket.inet_aton("127.0.0.1") + bytes(8)
+    with socket.socket() as sock:
+        return -made(sock.fileno(), address, 16)
+"""
+
+x86_64 = pytest.mark.skipif(platform.machine() != "x86_64", reason="machine code of x86-64")
+
+
+def libraries(result: Result) -> list[str]:
+    """The base name of the library that each connection's line names."""
+    return [line.get("code", {}).get("library", "").rpartition("/")[2] for line in result.lines("connect")]
+
+
+@x86_64
+def test_line_names_the_library_that_called() -> None:
+    """Also of what was granted a moment ago, word for word, to another one."""
+    result = ran(RAW + "for _ in range(3): assert (native(), raw()) == (0, 0)")
+    ctypes_s, *others = libraries(result)
+    assert ctypes_s.startswith("libffi")
+    assert others == ["raw.so", ctypes_s, "raw.so", ctypes_s, "raw.so"]
+    [found] = result.lines("connect")[1]["findings"]
+    assert found["why"].endswith("; its stack says that raw.so made the call")
+
+
+@x86_64
+@pytest.mark.parametrize("default", ["log", "allow"])
+def test_rule_denies_a_library(default: str) -> None:
+    """And nothing else: neither what was announced nor another one's calls to the same place, before and after."""
+    rules = f"version: 1\ndefault: {default}\nrules: [{{deny: any, native: {{library: 'raw.*'}}}}]\n"
+    acts = "socket.create_connection(('127.0.0.1', PORT)); assert (native(), raw()) == (0, 13)"
+    result = ran(RAW + f"for _ in range(2): {acts}", rules)
+    denied = result.lines("connect", verdict="deny")
+    assert [line["code"]["library"].rpartition("/")[2] for line in denied] == ["raw.so"] * 2
+    assert "raw.so in python" in result.stderr
+
+
+def test_program_that_was_executed_has_another_map(tmp_path: Path, other: str) -> None:
+    """Of the same process and thread: what was there before names nothing any more."""
+    code = f"assert native() == 0; os.execv({other!r}, ['other', '-S', '-c', {OTHER!r}, str(PORT)])"
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        code = f"PORT = {server.getsockname()[1]}\n" + code
+        result = ran(code, env={"PYTHONHOME": sys.base_prefix})
+    first, second = libraries(result)
+    assert first.startswith("libffi")
+    assert second.startswith(("_socket", "other", "libpython"))
 
 
 def test_without_a_wall_nothing_is_native() -> None:

@@ -40,11 +40,15 @@ WALLS = {
     "none": ([], f"tier A listener ABI {ABI}", 1),
     "landlock-forbidden": (["landlock_restrict_self=EPERM"], "tier A listener ABI 0", 1),
     "landlock-full": (["domains"], "tier A listener ABI 0", 1),
-    "docker": (["pidfd_getfd=EPERM"], f"tier B  ABI {ABI}", 1),
+    "docker": (["pidfd_getfd=EPERM"], f"tier B listener ABI {ABI}", 1),
     "listener-forbidden": (["seccomp&8=EPERM"], f"tier C  ABI {ABI}", 1),
     "both": (["landlock_restrict_self=EPERM", "seccomp&8=EPERM"], "tier C  ABI 0", 1),
     "filter-forbidden": (["seccomp=EPERM"], "tier D  ABI None", 0),
 }
+
+
+#: Where the wall decides, so that it is enough for who requires one.
+HOLDING = ("tier A", "tier B")
 
 
 def started(rules: list[str], wall: str) -> subprocess.CompletedProcess[str]:
@@ -60,7 +64,7 @@ def test_guest_starts_behind_what_is_said(rules: list[str], said: str, filters: 
     assert (done.returncode, done.stderr) == (0, "")
     first, record, *status = done.stdout.splitlines()
     assert first == said
-    assert ("'wall': 'on'" in record) == said.startswith("tier A")
+    assert record.partition("'wall': ")[2][1:].startswith("on") == said.startswith(HOLDING)
     found = dict(line.split(":\t", 1) for line in status)
     assert int(found["Seccomp_filters"]) == filters + len([rule for rule in rules if "=" in rule])
 
@@ -68,7 +72,7 @@ def test_guest_starts_behind_what_is_said(rules: list[str], said: str, filters: 
 @pytest.mark.parametrize(("rules", "said", "filters"), WALLS.values(), ids=WALLS)
 def test_wall_that_is_required_is_there_or_nothing_starts(rules: list[str], said: str, filters: int) -> None:
     done = started(rules, "require")
-    if said.startswith("tier A"):
+    if said.startswith(HOLDING):
         assert done.stdout.startswith(said)
         assert done.returncode == 0
     else:

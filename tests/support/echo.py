@@ -69,6 +69,11 @@ class UdpEcho:
         """What to say to one datagram; nothing means silence."""
         return data
 
+    def answers(self, data: bytes) -> list[bytes]:
+        """All that is said to one datagram."""
+        answer = self.answer(data)
+        return [answer] if answer else []
+
     @property
     def port(self) -> int:
         return int(self.address[1])
@@ -106,6 +111,6 @@ class UdpEcho:
             while True:
                 data, peer = self.socket.recvfrom(65536)
                 self._received.append(data)
-                if answer := self.answer(data):
+                for answer in self.answers(data):
                     with contextlib.suppress(OSError):  # the asker may have gone already
                         self.socket.sendto(answer, peer)

@@ -13,6 +13,14 @@ from typing import Any, NamedTuple
 
 from tests.support.isolation import Namespace
 
+SANDBOXED = os.path.join(os.path.dirname(os.path.abspath(__file__)), "sandboxed.py")
+
+#: What is around netguard as Docker's default profile would be: there the wall is tier B.
+DOCKER = (sys.executable, "-I", "-S", SANDBOXED, "docker", "--")
+
+#: `TESTS_IN=docker` runs every guarded run of the tests so.
+AROUND = DOCKER if os.environ.get("TESTS_IN") == "docker" else ()
+
 
 class Result(NamedTuple):
     """What came of a run. `trail` is every line of the trail, in order."""
@@ -83,7 +91,7 @@ def run_guarded(
         log = os.path.join(folder, "trail.jsonl")
         if before:
             os.chmod(folder, 0o777)
-        command = [*before, python, "-m", "netguard", "run", "--log", log, "--wall", wall]
+        command = [*before, *AROUND, python, "-m", "netguard", "run", "--log", log, "--wall", wall]
         if rules is not None:
             command += ["--rules", os.path.join(folder, "rules.yaml")]
             with open(command[-1], "w", encoding="utf-8") as file:

@@ -6,6 +6,7 @@ A rule is
   CALL:N=ERRNO    …if its first argument is this; CALL@N=ERRNO, if its second is
   listener        somebody has a listener already
   domains         there are as many Landlock domains as the kernel has room for
+  docker          what Docker's default profile refuses that netguard would use, and without the right to trace
 """
 
 from __future__ import annotations
@@ -25,6 +26,17 @@ LOAD, EQUAL, ANY_BIT, RETURN = 0x20, 0x15, 0x45, 0x06
 ALLOW, FAIL, KILL, HOLD = 0x7FFF0000, 0x00050000, 0x80000000, 0x7FC00000
 NUMBER, FIRST, SECOND = 0, 16, 24
 NEW_LISTENER = 8
+
+#: What Docker refuses: its default profile, to who has no CAP_SYS_PTRACE and no CAP_SYS_ADMIN.
+DOCKER = (
+    "pidfd_getfd=EPERM", "kcmp=EPERM", "process_madvise=EPERM", "perf_event_open=EPERM", "bpf=EPERM", "unshare=EPERM",
+    "setns=EPERM", "mount=EPERM", "umount2=EPERM", "pivot_root=EPERM", "open_by_handle_at=EPERM", "clone3=ENOSYS",
+    "keyctl=EPERM", "add_key=EPERM", "request_key=EPERM", "userfaultfd=EPERM", "io_uring_setup=EPERM",
+)  # fmt: skip
+
+#: CAP_NET_ADMIN, SYS_MODULE, SYS_RAWIO, SYS_PTRACE, SYS_ADMIN, SYS_TIME, PERFMON, BPF, CHECKPOINT_RESTORE; and
+#: PR_CAPBSET_DROP, which takes one from whoever executes a program.
+TAKEN, DROP = (12, 16, 17, 19, 21, 25, 38, 39, 40), 24
 
 ACTIONS = {"KILL": KILL, "HOLD": HOLD}
 
@@ -47,6 +59,11 @@ def apply(rule: str) -> None:
     """Puts this process, and so the command, into that part of the sandbox."""
     if rule == "listener":
         os.set_inheritable(abi.install_filter([(RETURN, 0, 0, ALLOW)], NEW_LISTENER), True)  # it lasts while it is open
+    elif rule == "docker":
+        for capability in TAKEN if os.geteuid() == 0 else ():
+            abi.prctl(DROP, capability)
+        for part in DOCKER:
+            apply(part)
     elif rule == "domains":
         for _ in range(16):
             landlock.restrict(landlock.fence(2))

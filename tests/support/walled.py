@@ -14,7 +14,7 @@ import os
 import resource
 import select
 import signal
-import socket  # noqa: F401
+import socket
 import subprocess
 import sys
 import tempfile  # noqa: F401
@@ -24,11 +24,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from netguard.core.process import Process
-from netguard.seccomp import abi, act, arguments, table, unheard
+from netguard.seccomp import abi, act, alarm, arguments, making, table, unheard
 from netguard.seccomp.callers import Caller, Callers
+from netguard.seccomp.held import Held
 from netguard.seccomp.notify import CONTINUE, Listener, Notification
 from netguard.seccomp.waiting import Done, Queue, Waiting
 from netguard.supervisor.redirects import Redirects
+from netguard.supervisor.stragglers import family
 from tests.support.proxy import Telling
 
 ROOT = Path(__file__).parent.parent.parent
@@ -60,17 +62,24 @@ class Outcome(NamedTuple):
         return [one for one in self.seen if one["call"] == call]
 
 
-def run(guest: str, *, wall: str = "on", uid: int | None = None, timeout: float = 60, **spec: Any) -> Outcome:
+#: `TESTS_IN=docker` has every guest's sockets made for it, as where no descriptor may be copied.
+ON = "hold" if os.environ.get("TESTS_IN") == "docker" else "on"
+
+
+def run(guest: str, *, wall: str = ON, uid: int | None = None, timeout: float = 60, **spec: Any) -> Outcome:
     """Run a guest's source. `given` (a dict) is there as variables.
 
-    wall: "on"; "off": no filter at all; "check": what a check without acting for the guest would be: the address is
-          looked at and the kernel told to go on.
+    wall: "on"; "hold": its sockets are made for it, and none is copied; "off": no filter at all; "check": what a check
+          without acting for the guest would be: the address is looked at and the kernel told to go on.
     deny_ports, deny_places: where nothing may be sent; all else is allowed.
+    deny_listen: protocols that may not listen.
     slow: seconds that each decision takes; with slow_answer, each answer to what has been done.
     killable: False for a kernel that cannot wait without being interrupted.
     files: how many descriptors the supervisor may have.
     redirect: ports of TCP that a proxy of the supervisor's is reached in place of; `told` is what it has answered.
     late:     how many connections the proxy refuses before it listens.
+    inherited: whether the guest has a UDP socket from before, at `given_fd`.
+    alarms: seconds between two signals that the supervisor gets, each of which may interrupt it.
     as_guest: the guest changes to this user, and the supervisor does not.
     """
     spec.update(guest=guest, wall=wall, uid=uid)
@@ -103,9 +112,10 @@ class Supervisor:
         self.listener = listener
         self.epoll = select.epoll()
         self.epoll.register(listener.fd, select.EPOLLIN)
-        self.callers = Callers()
+        self.held = Held(family) if spec["wall"] == "hold" else None
+        self.callers = Callers(self.held)
         self.queue = Queue(self.epoll, listener)
-        self.names = {abi.NUMBERS[name]: name for name in table.NOTIFIED}
+        self.names = {abi.NUMBERS[name]: name for name in (*table.NOTIFIED, *table.MAKING)}
         self.seen: list[dict[str, Any]] = []
         self.vanished = 0
         self.longest = 0.0
@@ -120,8 +130,8 @@ class Supervisor:
         status = None
         while True:
             now = time.monotonic()
-            pause = self.queue.pause(now)
-            for fd, _ in self.epoll.poll(0.2 if pause is None else min(pause, 0.2)):
+            pauses = [self.queue.pause(now), self.held.pause(now) if self.held else None, 0.2]
+            for fd, _ in self.epoll.poll(min([pause for pause in pauses if pause is not None])):
                 begun = time.monotonic()
                 if fd in self.queue:
                     self.end(self.queue.ready(fd))
@@ -131,6 +141,8 @@ class Supervisor:
                     self.serve()
                 self.longest = max(self.longest, time.monotonic() - begun)
             self.end(self.queue.sweep(time.monotonic()))
+            if self.held:
+                self.held.sweep(time.monotonic())
             if status is None:
                 ended, found = os.waitpid(child, os.WNOHANG)
                 status = found if ended else None
@@ -158,6 +170,9 @@ class Supervisor:
             self.seen.append(note)
         try:
             caller = self.callers.find(call.tid)
+            if note["call"] in making.MAKES:
+                making.make(note["call"], call, caller, self.listener)
+                return
             wanted = arguments.read(note["call"], call.args, caller)
         except OSError as error:
             note["error"] = error.errno
@@ -172,6 +187,11 @@ class Supervisor:
             time.sleep(self.spec["slow"])
         if not self.allows(wanted):
             self.finish(call.id, call.tid, wanted, Done(0, 13))
+            return
+        if wanted.goes_on:
+            note["goes_on"] = True
+            wanted.close()
+            self.listener.answer(call.id, flags=CONTINUE)
             return
         try:
             done = self.perform(wanted, caller)
@@ -197,6 +217,8 @@ class Supervisor:
 
     def allows(self, wanted: arguments.Wanted) -> bool:
         """Whether the list lets it through."""
+        if wanted.kind == "listen" and wanted.proto in self.spec.get("deny_listen", ()):
+            return False
         refused = wanted.port in self.spec.get("deny_ports", ()) or wanted.place in self.spec.get("deny_places", ())
         return not (wanted.kind == "connect" and refused)
 
@@ -205,7 +227,11 @@ class Supervisor:
         caller = self.callers.find(call.tid)
         name = self.names[call.number]
         if name in ("bind", "listen"):
-            self.listener.answer(call.id, flags=CONTINUE)
+            wanted = arguments.Wanted(name, caller.fetch(arguments.signed(call.args[0])))
+            wanted.identify()
+            refused = name == "listen" and wanted.domain == socket.AF_INET and "tcp" in self.spec.get("deny_listen", ())
+            wanted.close()
+            self.listener.answer(call.id, 0, 13 if refused else 0, 0 if refused else CONTINUE)
             return
         at = call.args[4] if name == "sendto" else call.args[1]
         if name in ("sendmsg", "sendmmsg"):
@@ -227,15 +253,15 @@ class Supervisor:
         """Answers one call."""
         if self.spec.get("slow_answer"):
             time.sleep(self.spec["slow"])
-        if not self.listener.answer(id, done.value, done.error):
+        if not done.tell(self.listener, id):
             unheard.keep(tid, wanted, done)
         wanted.close()
 
 
-def _install(killable: bool) -> int:
+def _install(killable: bool, hold: bool) -> int:
     abi.no_new_privs()
     flags = abi.NEW_LISTENER | (abi.WAIT_KILLABLE if killable else 0)
-    return abi.install_filter(table.program(abi.MACHINE), flags)
+    return abi.install_filter(table.program(abi.MACHINE, hold=hold), flags)
 
 
 def _become(uid: int | None) -> None:
@@ -252,14 +278,37 @@ _OFFERED = (Path(__file__).parent / "guest.py").read_text()
 
 def _guest(spec: dict[str, Any], report: int, go: int) -> None:
     _become(spec.get("as_guest"))
-    listener = _install(spec.get("killable", True)) if spec["wall"] != "off" else -1
+    listener = _install(spec.get("killable", True), spec["wall"] == "hold") if spec["wall"] != "off" else -1
     os.write(report, listener.to_bytes(4, "little", signed=True))
     os.read(go, 1)
     if listener >= 0:
         os.close(listener)
-    scope = {"__name__": "guest", **spec.get("given", {})}
+    scope = {"__name__": "guest", "given_fd": spec.get("given_fd"), **spec.get("given", {})}
     exec(compile(_OFFERED, "guest.py", "exec"), scope)
     exec(compile(spec["guest"], "<guest>", "exec"), scope)
+
+
+def _watch(spec: dict[str, Any], child: int, number: int, go: int) -> dict[str, Any]:
+    """The guest's whole life; returns what is to be reported."""
+    pidfd = abi.open_pidfd(child)
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (spec.get("files", limits[0]), limits[1]))
+    supervisor = Supervisor(spec, Listener(abi.get_fd(pidfd, number)))
+    os.close(pidfd)
+    os.write(go, b"x")
+    if spec.get("alarms"):
+        alarm.SIGNAL = signal.SIGALRM
+        signal.signal(signal.SIGALRM, lambda *_: None)
+        signal.setitimer(signal.ITIMER_REAL, spec["alarms"], spec["alarms"])
+    status = supervisor.loop(child)
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    supervisor.callers.close()
+    if supervisor.held:
+        supervisor.held.close()
+    supervisor.proxy.close()
+    os.close(supervisor.listener.fd)
+    supervisor.epoll.close()
+    return {"status": status, **{name: getattr(supervisor, name) for name in ("seen", "vanished", "longest", "told")}}
 
 
 def main() -> None:
@@ -268,6 +317,8 @@ def main() -> None:
     _become(spec["uid"])
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     before = len(os.listdir("/proc/self/fd"))
+    old = socket.socket(type=socket.SOCK_DGRAM) if spec.get("inherited") else None
+    spec["given_fd"] = old.fileno() if old else -1
     (report_read, report), (go, go_write) = os.pipe(), os.pipe()
     child = os.fork()
     if not child:
@@ -287,24 +338,14 @@ def main() -> None:
     report_of: dict[str, Any] = {"seen": [], "vanished": 0, "longest": 0.0, "told": []}
     if number < 0:
         os.write(go_write, b"x")
-        status = os.waitpid(child, 0)[1]
+        report_of["status"] = os.waitpid(child, 0)[1]
     else:
-        pidfd = abi.open_pidfd(child)
-        limits = resource.getrlimit(resource.RLIMIT_NOFILE)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (spec.get("files", limits[0]), limits[1]))
-        supervisor = Supervisor(spec, Listener(abi.get_fd(pidfd, number)))
-        os.close(pidfd)
-        os.write(go_write, b"x")
-        status = supervisor.loop(child)
-        for name in report_of:
-            report_of[name] = getattr(supervisor, name)
-        supervisor.callers.close()
-        supervisor.proxy.close()
-        os.close(supervisor.listener.fd)
-        supervisor.epoll.close()
+        report_of = _watch(spec, child, number, go_write)
+    if old:
+        old.close()
     for fd in (report_read, report, go, go_write):
         os.close(fd)
-    report_of.update(status=status, left=len(os.listdir("/proc/self/fd")) - before)
+    report_of.update(left=len(os.listdir("/proc/self/fd")) - before)
     sys.stdout.write("\nREPORT " + json.dumps(report_of) + "\n")
 
 

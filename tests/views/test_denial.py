@@ -56,6 +56,16 @@ METADATA = DENIED[0]
             "netguard: denied connect 192.0.2.7:443 — a rule denies it (rule r, curl)",
         ),
         (
+            connect("", "192.0.2.7", 443, "deny", rule="r", layers=["kernel"], proc={"exe": "/usr/bin/curl"},
+                    code={"library": "/usr/lib/libcurl.so.4"}),
+            "netguard: denied connect 192.0.2.7:443 — a rule denies it (rule r, libcurl.so.4 in curl)",
+        ),
+        (
+            connect("", "192.0.2.7", 443, "deny", rule="r", layers=["kernel"], proc={"exe": "/usr/bin/go"},
+                    code={"library": "/usr/bin/go"}),
+            "netguard: denied connect 192.0.2.7:443 — a rule denies it (rule r, go)",
+        ),
+        (
             connect("", "192.0.2.7", 443, "deny", rule="r", layers=["hook", "kernel"], proc={"exe": "/usr/bin/python"}),
             "netguard: denied connect 192.0.2.7:443 — a rule denies it (rule r)",
         ),

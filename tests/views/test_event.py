@@ -113,6 +113,11 @@ def test_native_act_says_who_saw_it_and_what_was_found() -> None:
     assert "seen by    kernel, event connect" in shown
 
 
+def test_native_act_says_which_library_made_it() -> None:
+    shown = event_lines({**native("info"), "code": {"library": "/usr/lib/libcurl.so.4"}}, [], 80, colour=False)
+    assert "code       library /usr/lib/libcurl.so.4 (the program's own word)" in shown
+
+
 @pytest.mark.parametrize(
     ("keys", "expected"),
     [
