@@ -173,9 +173,13 @@ class Callers:
         (ESRCH), and then `anew` is for its number's next owner.
         """
         caller = self._known.get(tid)
-        if caller is not None and self._lasts(caller.pid) and (not caller.shared or caller.is_alive()):
+        if caller is not None and self._lasts(caller.pid) and (not self._asks(caller) or caller.is_alive()):
             return caller
         return self.anew(tid)
+
+    def _asks(self, caller: Caller) -> bool:
+        """Whether nothing that is fetched from it would say that it is gone, and its number another's."""
+        return caller.shared or self._held is not None
 
     def living(self, tid: int) -> Caller:
         """The same for one that nothing will be fetched from, so that it has to be asked. Raises OSError: gone."""

@@ -12,6 +12,7 @@ import pytest
 
 from netguard.seccomp import callers
 from netguard.seccomp.callers import Callers, credentials, field, status
+from netguard.seccomp.held import Held
 
 pytestmark = pytest.mark.kernel
 
@@ -58,6 +59,19 @@ def test_memory_is_read_as_it_is_after_a_program_was_executed() -> None:
         assert caller.read(at, 5) == b"later"
         known.forget(child.pid)
         assert known.find(child.pid) is not caller
+    known.close()
+
+
+def test_thread_that_is_gone_is_nobody_where_its_descriptors_cannot_be_copied() -> None:
+    """Nothing that is fetched by its number would say so, and the number's next owner would be taken for it."""
+    known = Callers(Held(list))
+    with talker("word") as child:
+        told(child)
+        assert known.find(child.pid) is known.find(child.pid)
+        child.kill()
+        child.wait()
+        with pytest.raises(OSError):  # noqa: PT011 # whichever says so first
+            known.find(child.pid)
     known.close()
 
 

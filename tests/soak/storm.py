@@ -250,7 +250,10 @@ def live(spec: dict, seed: str, first: int, last: int, until: float) -> None:
         step(workers[0])
         if chance.random() < 0.002:
             words = [sys.executable, *(["-I", "-S"] if chance.random() < 0.5 else []), *sys.argv[:2]]
-            os.execv(words[0], [*words, seed + "+", *map(str, shares[-1]), str(until)])
+            try:
+                os.execv(words[0], [*words, seed + "+", *map(str, shares[-1]), str(until)])
+            except InterruptedError:
+                pass  # a signal came before the supervisor had taken the call: rare, and what no plain run has
     if chance.random() < 0.7:
         for thread in threads:
             thread.join()
