@@ -90,6 +90,7 @@ class Acting:
         wanted, caller, redirects = call.wanted, call.caller, self.loop.redirects
         proxy = call.proxy or redirects.proxy_for(wanted)
         if proxy is None:
+            redirects.leave(wanted)
             found = act.perform(wanted, caller)
         else:
             found = redirects.perform(wanted, caller, proxy, self.process_of(caller), call.servers)

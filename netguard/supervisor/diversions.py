@@ -108,7 +108,9 @@ class Diversions:
     def _asks(self, call: Call) -> bool:
         """A call to a name server. Whom it asks is decided first where that is not the system's own."""
         wanted, pid = call.wanted, call.caller.pid
-        if wanted.where is None or self.loop.world.listening.owns(pid, wanted.proto, wanted.where, PORT):
+        if wanted.where is None or wanted.proto not in ("tcp", "udp"):
+            return False
+        if self.loop.world.listening.owns(pid, wanted.proto, wanted.where, PORT):
             return False
         call.proxy = self.responder.open()
         if not self.told:

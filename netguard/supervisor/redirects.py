@@ -98,6 +98,12 @@ class Redirects:
             self.keep(Original(wanted, process, servers))
         return found
 
+    def leave(self, wanted: Wanted) -> None:
+        """A socket is about to be connected where it says. Were it the proxy's own address, the proxy would take it for
+        what the socket was meant for before."""
+        if self.known and wanted.proto == "tcp" and wanted.kind == "connect":
+            self.known.pop(cookie(wanted.sock), None)
+
     def keep(self, original: Original) -> None:
         """Remembers where a socket was meant to go, and no longer where it was before."""
         self.known.pop(original.cookie, None)

@@ -104,6 +104,38 @@ def sendto_rate(rounds: int) -> float:
     return rounds / (time.perf_counter() - start)
 
 
+def recvfrom(rounds: int) -> float:
+    """One datagram received together with its sender."""
+    sock, there = socket.socket(socket.AF_INET, socket.SOCK_DGRAM), bound()
+    sock.connect(there.getsockname())
+
+    def once() -> float:
+        sock.send(b"x" * 100)
+        start = time.perf_counter()
+        there.recvfrom(200)
+        return time.perf_counter() - start
+
+    return median(once, rounds)
+
+
+def name(rounds: int) -> float:
+    """An IPv4 address of a name, as a program in C asks for it."""
+    import ctypes
+
+    getaddrinfo, free = ctypes.CDLL(None).getaddrinfo, ctypes.CDLL(None).freeaddrinfo
+    hints, found = (ctypes.c_int * 12)(0, socket.AF_INET, socket.SOCK_STREAM), ctypes.c_void_p()
+
+    def once() -> float:
+        start = time.perf_counter()
+        error = getaddrinfo(b"one.bench.test", b"80", hints, ctypes.byref(found))
+        took = time.perf_counter() - start
+        assert not error, error
+        free(found)
+        return took
+
+    return median(once, rounds)
+
+
 def send(rounds: int) -> float:
     """A hundred sends on a connected socket."""
     listener = socket.create_server(("127.0.0.1", 0))
@@ -352,7 +384,7 @@ def acts(rounds: int, *marks: str) -> str:
 CASES: dict[str, Callable[..., object]] = {
     case.__name__: case
     for case in (
-        connect, slow_connect, connect_rate, sendto, sendto_rate, send, share, idle, pending,
+        connect, slow_connect, connect_rate, sendto, sendto_rate, recvfrom, name, send, share, idle, pending,
         requests_new, requests_kept, httpx_new, httpx_kept, aiohttp_new, aiohttp_kept, urllib_new,
         start, child, fork, forked, cpu, files, memory_files, event, rss, acts,
     )

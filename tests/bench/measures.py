@@ -25,7 +25,7 @@ from typing import NamedTuple
 
 from tests.bench import decide_cases, trail_cases
 from tests.support.injection import asking
-from tests.support.isolation import ROOT
+from tests.support.isolation import ROOT, Namespace
 from tests.support.web import HttpServer
 
 CASES = str(Path(__file__).parent / "guest_cases.py")
@@ -220,6 +220,22 @@ def case(
                 bench.turns,
             )
         return scaled(pair, unit)
+
+    return measure
+
+
+def cached_name(rounds: int) -> Measure:
+    """A name by libc, which a server in the same namespace tells, or the supervisor that has been told it before."""
+
+    def measure(bench: Bench, unit: str) -> Pair:
+        some = str(max(5, rounds // 5) if bench.quick else rounds)
+        with Namespace() as space:
+            space.open("dns", names={"one.bench.test": ["127.0.0.1"]}, port=53)
+            plain = [sys.executable, "-I", "-S", CASES, "name", some]
+            guarded = bench.run("allow", "--", "sh", "-c", 'exec "$@"', "sh", *plain, wall=True)
+            return scaled(by_turns(
+                lambda: printed(space.command(plain)), lambda: printed(space.command(guarded)), bench.turns
+            ), unit)  # fmt: skip
 
     return measure
 

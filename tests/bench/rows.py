@@ -13,6 +13,7 @@ from typing import NamedTuple
 from tests.bench.measures import (
     Measure,
     below_a_hook,
+    cached_name,
     case,
     decision,
     idle,
@@ -86,6 +87,8 @@ SECTIONS: dict[str, tuple[Row, ...]] = {
         Row("a datagram to an address", "us", case("sendto", 5_000, rules="log"), "+150"),
         Row("datagrams, one CPU", "/s", case("sendto_rate", 20_000, rules="log", pinned=True), ">15,000"),
         Row("datagrams", "/s", case("sendto_rate", 20_000, rules="log"), ">15,000", ASLEEP),
+        Row("a datagram received with its sender", "us", case("recvfrom", 5_000, rules="log"), "+60"),
+        Row("a name that is cached, by libc", "us", cached_name(1_000), "+150"),
         Row("100 sends on a connected socket", "us", case("send", 2_000), "x1.05", FILTERED),
     ),
     "the supervisor's own time in ten seconds": (

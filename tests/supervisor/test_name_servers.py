@@ -301,8 +301,12 @@ def test_dnspython(where: str, request: pytest.FixtureRequest) -> None:
     assert asked(server) == {"a.good.test"}
 
 
-def test_own_server_is_one_like_any_other(here: tuple[Namespace, Any]) -> None:
-    """A script's own test server is decided on as a connection."""
+@pytest.mark.parametrize(
+    ("granted", "after"),
+    [("@self", "id 0x1234 rcode 0 answers 2"), ("127.0.0.2:53", "id 0x1234 rcode 2 answers 0")],
+)
+def test_own_server_is_one_like_any_other(granted: str, after: str, here: tuple[Namespace, Any]) -> None:
+    """A script's own test server is decided on as a connection; once it is closed, it is whoever the rules grant."""
     space, _ = here
     code = (
         BY_HAND
@@ -313,9 +317,35 @@ print(mine.recv(100)); mine.close()
 s.connect(("127.0.0.2", 53)); s.settimeout(9); s.send(query("a.good.test")); show(s.recv(4096))
 """
     )
-    rules = RULES + "  - {log: [listen, connect], to: '127.0.0.2:53'}\n"
+    rules = RULES + "  - {log: listen, to: '127.0.0.2:53'}\n  - {log: connect, to: 'GRANTED'}\n".replace(
+        "GRANTED", granted
+    )
     result = run(space, [*PLAIN, code], rules=rules)
-    assert result.stdout.splitlines()[0] == "b'no query'", result.stderr
+    assert result.stdout.splitlines() == ["b'no query'", after], result.stderr
+    assert [line["dst"]["ip"] for line in result.lines("connect")] == ["127.0.0.2"]
+
+
+SERVICES = """
+import errno, os, socket
+for path in ("/run/nscd/socket", "/run/systemd/resolve/io.systemd.Resolve", "/run/avahi-daemon/socket", "/run/other"):
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    server = socket.socket(socket.AF_UNIX); server.bind(path); server.listen()
+    try: socket.socket(socket.AF_UNIX).connect(path); print("there")
+    except OSError as error: print(errno.errorcode[error.errno])
+"""
+
+
+def test_service_that_hands_names_on_is_not_there() -> None:
+    """So that libc asks a name server; and there is no line of it."""
+    covered = ["sh", "-c", 'mount -t tmpfs none /run && exec "$@"', "sh"]
+    with Namespace() as space:
+        bare = [*covered, sys.executable, "-I", "-S", "-c", SERVICES]
+        control = subprocess.run(space.command(bare), capture_output=True, text=True)
+        assert control.stdout.split() == ["there"] * 4, control.stderr
+        rules = "version: 1\ndefault: log\n"
+        result = run_guarded(["--", *PLAIN, SERVICES], rules=rules, within=space, before=covered)
+    assert result.stdout.split() == ["ENOENT"] * 3 + ["there"], result.stderr
+    assert [line["dst"]["path"] for line in result.lines("connect")] == ["/run/other"]
 
 
 def test_sorting_of_addresses_is_no_act_and_can_send_nothing(there: tuple[Namespace, Any]) -> None:

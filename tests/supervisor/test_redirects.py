@@ -174,6 +174,17 @@ say(known=known[1], same=t.getsockname() == mine, then=told(t))""")
     assert said == {"known": FAR, "same": True, "then": None}
 
 
+def test_socket_that_comes_by_itself_is_not_what_it_was_before() -> None:
+    """A connection to the proxy's own address, where the rules grant that, is no second one to a destination."""
+    said = one("""
+s = socket.socket(); s.connect(("192.0.2.7", 80)); proxy = s.getpeername()
+known = told(s)[1]
+say(gone=raw("connect", s, bytes(16), 16))
+s.connect(proxy)
+say(known=known, then=told(s))""")
+    assert said == {"gone": 0, "known": FAR, "then": None}
+
+
 def test_many_at_once_are_each_known() -> None:
     said = one("""
 def work(number):

@@ -208,6 +208,7 @@ class Supervisor:
         """Carries a call out, where it goes or at the proxy."""
         proxy = self.redirects.proxy_for(wanted)
         if proxy is None:
+            self.redirects.leave(wanted)
             return act.perform(wanted, caller)
         if self.late <= 0:
             self.proxy.open()
