@@ -71,6 +71,27 @@ Landlock does that from Linux 6.12. Before, these rows come first:
 |---|---|---|---|
 """
 
+HOLD = """\
+
+## Where no descriptor may be copied
+
+In [tier B](../how-to/this-machine.md#the-tiers), as under Docker's default profile, these rows come first:
+
+| call | condition | decision | why |
+|---|---|---|---|
+"""
+
+CLOSED = """\
+
+## Where nobody can be asked
+
+In [tier C](../how-to/this-machine.md#the-tiers) nothing goes to the supervisor. What would, is allowed, and these rows
+come first, each where it applies: no rule grants TCP; none grants UDP; TCP ports are limited by Landlock.
+
+| call | condition | decision | why |
+|---|---|---|---|
+"""
+
 LISTED = """\
 
 ## Where Landlock holds a list of programs
@@ -138,9 +159,11 @@ def filter_page() -> str:
     """The page of the filter."""
     first = [f"| {cell(calls)} | {decision(what)} | {cell(why)} |\n" for calls, what, why in table.FIRST]
     allowed = [f"| {left(calls)} | {cell(why)} |\n" for calls, why in table.LEFT.items()]
+    closed = [line for rows in table.CLOSED_ROWS.values() for line in lines(rows)]
     named = set(table.by_call(table.SIGNAL_ROWS + table.LIST_ROWS + table.ROWS))
     *most, last = sorted(call for call, numbers in TABLE.items() if call in named and None in numbers)
     alone = f"{code(' '.join(most))} and `{last}`"
     machines = MACHINES.format(alone=alone, newest=NEWEST)
     further = [SIGNALS, *lines(table.SIGNAL_ROWS), LISTED, *lines(table.LIST_ROWS)]
-    return "".join([FILTER, *first, ROWS, *lines(table.ROWS), *further, LEFT, *allowed, machines])
+    tiers = [HOLD, *lines(table.HOLD_ROWS), CLOSED, *closed]
+    return "".join([FILTER, *first, ROWS, *lines(table.ROWS), *further, *tiers, LEFT, *allowed, machines])

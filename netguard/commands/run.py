@@ -250,11 +250,12 @@ def watched(args: Namespace, loop: Loop, start: Start, after: After) -> Change:
         from netguard.supervisor.outer import denial
 
         loop.world.outer = denial
+    second = target.second(start.target, start.environ)  # once it runs, its file may be another
     pid = start.go()
     try:
         if start.listener:
             programs = loop.behind(start.listener, start.environ, hold=start.holds).programs
-            programs.begin(pid, target.second(start.target, start.environ), python=start.target.is_python)
+            programs.begin(pid, second, python=start.target.is_python)
         inbox = signals.Inbox()
         # What the guest holds now is its own: a reader must not wait for our copies of it.
         guest.let_go({0, 1, *start.target.fds, *args.keep_fd}.difference(own_fds(args)))

@@ -136,7 +136,7 @@ class Upstream:
             exchange = self.exchanges[key] = Exchange(key, query, servers)
             asking = Asking(self, exchange, done)
             exchange.askers.append(asking)
-            self._next(exchange)
+            self._step(exchange, self._next)
             return asking if asking in exchange.askers else None
         if exchange is None or len(exchange.askers) >= MAX_ASKERS:
             done(None)
@@ -148,13 +148,8 @@ class Upstream:
     def drop(self, exchange: Exchange) -> None:
         """Nobody waits for it any more."""
         self._hang_up(exchange)
-        self.exchanges.pop(exchange.key, None)
-
-    def give_up(self, fd: int) -> None:
-        """Something is wrong with the exchange that this socket is of: there is no answer."""
-        exchange = self.sockets.get(fd)
-        if exchange is not None:
-            self._end(exchange, None)
+        if self.exchanges.get(exchange.key) is exchange:
+            del self.exchanges[exchange.key]
 
     def close(self) -> None:
         """The run is over: nobody is answered any more."""
@@ -169,12 +164,12 @@ class Upstream:
         return self.first if self.exchanges else None
 
     def due(self, now: float) -> None:
-        """Goes on to the next server where one has not answered in time."""
+        """Goes on to the next server where one has not answered in time. Raises for a fault of ours, as `ready`."""
         if not self.exchanges or now < self.first:
             return
         overdue = [exchange for exchange in self.exchanges.values() if exchange.deadline <= now]
         for exchange in overdue[:OVERDUE_A_TURN]:
-            self._next(exchange)
+            self._step(exchange, self._next)
         self.first = min([exchange.deadline for exchange in self.exchanges.values()], default=0.0)
 
     # One try
@@ -238,15 +233,29 @@ class Upstream:
     def ready(self, fd: int, events: int) -> None:
         """Something has come, or can be sent, on one of our sockets."""
         exchange = self.sockets.get(fd)
-        if exchange is None or exchange.sock is None:
+        if exchange is not None:
+            self._step(exchange, self._go_on)
+
+    def _step(self, exchange: Exchange, step: Callable[[Exchange], None]) -> None:
+        """Does the next step of an exchange. A fault of ours ends it without an answer, and is the caller's."""
+        try:
+            step(exchange)
+        except Exception:
+            self._end(exchange, None)
+            raise
+
+    def _go_on(self, exchange: Exchange) -> None:
+        """Hears or says what can be heard or said on an exchange's socket."""
+        sock = exchange.sock
+        if sock is None:
             return
         try:
             if not exchange.tcp:
-                self._hear(exchange, exchange.sock)
+                self._hear(exchange, sock)
             elif exchange.out:
-                self._say(exchange, exchange.sock)
+                self._say(exchange, sock)
             else:
-                self._hear_stream(exchange, exchange.sock)
+                self._hear_stream(exchange, sock)
         except BlockingIOError:
             pass
         except OSError:  # nobody is there, or the connection is cut

@@ -251,13 +251,17 @@ def _at(data: bytes) -> int:
     return ctypes.cast(ctypes.c_char_p(data), ctypes.c_void_p).value or 0
 
 
-def write_memory(tid: int, address: int, data: bytes) -> None:
-    """Writes into another process's memory where it may write itself. Raises OSError: EFAULT, ESRCH, EPERM."""
-    here, there = _IOVEC.pack(_at(data), len(data)), _IOVEC.pack(address, len(data))
-    written: int = _writev(tid, _at(here), 1, _at(there), 1, 0)
+def write_memory(tid: int, *parts: tuple[int, bytes]) -> None:
+    """Writes into another process's memory, to each address what belongs there, where it may write itself.
+
+    Raises OSError: EFAULT, ESRCH, EPERM.
+    """
+    here = b"".join([_IOVEC.pack(_at(data), len(data)) for _, data in parts])
+    there = b"".join([_IOVEC.pack(address, len(data)) for address, data in parts])
+    written: int = _writev(tid, _at(here), len(parts), _at(there), len(parts), 0)
     if written < 0:
         raise failed()
-    if written != len(data):
+    if written != sum([len(data) for _, data in parts]):
         raise OSError(errno.EFAULT, os.strerror(errno.EFAULT))
 
 

@@ -100,9 +100,10 @@ class Caller:
             return b""  # nothing is mapped there
         return data
 
-    def write(self, address: int, data: bytes) -> None:
-        """Writes into its memory, where it could do so itself. Raises OSError: EFAULT, or gone."""
-        abi.write_memory(self.tid, address, data)
+    def write(self, *parts: tuple[int, bytes]) -> None:
+        """Writes into its memory, to each address what belongs there, where it could do so itself. Raises OSError:
+        EFAULT, or gone."""
+        abi.write_memory(self.tid, *parts)
 
     def signal(self, number: int) -> None:
         """Sends the thread a signal, as the kernel would have. One that is gone needs none."""
@@ -172,9 +173,13 @@ class Callers:
         (ESRCH), and then `anew` is for its number's next owner.
         """
         caller = self._known.get(tid)
-        if caller is not None and self._lasts(caller.pid) and (not caller.shared or caller.is_alive()):
+        if caller is not None and self._lasts(caller.pid) and (not self._asks(caller) or caller.is_alive()):
             return caller
         return self.anew(tid)
+
+    def _asks(self, caller: Caller) -> bool:
+        """Whether nothing that is fetched from it would say that it is gone, and its number another's."""
+        return caller.shared or self._held is not None
 
     def living(self, tid: int) -> Caller:
         """The same for one that nothing will be fetched from, so that it has to be asked. Raises OSError: gone."""

@@ -158,12 +158,10 @@ def _head(fd: int) -> bytes:
     """How the file begins. It may be started and not be read: then only the kernel knows what it is."""
     try:
         opened = os.open(f"/proc/self/fd/{fd}", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:
+    except PermissionError:
         return b""
     try:
         return os.read(opened, HEAD_BYTES) or b"\0"  # an empty file is none that we may not read
-    except OSError:
-        return b""
     finally:
         os.close(opened)
 

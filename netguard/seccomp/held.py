@@ -16,12 +16,13 @@ import fcntl
 import heapq
 import os
 import time
+from itertools import chain
 
 from netguard.seccomp import alarm
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
 #: Seconds between two looks at one socket: at first, and at most.
 SOON, LATE = 0.005, 0.1
@@ -41,8 +42,11 @@ SHARE = 20
 #: Seconds for which a socket that is under way to another process, in no table meanwhile, is not let go.
 UNDER_WAY = 30.0
 
-#: The share of our descriptors that may be copies.
-PART = 2
+#: The share of our descriptors that may be copies, and how many they are at most: a look at all takes 5 us for each.
+PART, MOST = 2, 16_384
+
+#: Descriptors that one search looks at. Whoever has more open keeps what it has closed from being let go.
+MAX_LOOKS = 65_536
 
 
 class Unheld(OSError):
@@ -59,10 +63,9 @@ class Kept:
     pid, number: where it was last seen.
     pause, due:  until it is looked for again.  misses: looks at all processes that have not found it.
     until:       when it has arrived, if it is under way.
-    listens:     whether it does.
     """
 
-    __slots__ = ("due", "fd", "listens", "misses", "name", "number", "pause", "pid", "until")
+    __slots__ = ("due", "fd", "misses", "name", "number", "pause", "pid", "until")
 
     def __init__(self, fd: int, name: str, pid: int, number: int) -> None:
         self.fd = fd
@@ -73,7 +76,6 @@ class Kept:
         self.due = time.monotonic() + SOON
         self.until = 0.0
         self.misses = 0
-        self.listens = False
 
     def is_there(self) -> bool:
         """Whether it still is where it was last seen."""
@@ -91,6 +93,7 @@ class Held:
         self._kept: dict[str, Kept] = {}
         self._queue: list[tuple[float, str]] = []  # one entry for each that is kept; those of others are passed over
         self._lost: dict[str, Kept] = {}
+        self._listening: set[str] = set()
         self._look = 0.0  # from when on all processes may be looked at again
 
     def __len__(self) -> int:
@@ -98,7 +101,7 @@ class Held:
 
     def has_room(self) -> bool:
         """Whether another socket may be made. What nobody has any more makes room first."""
-        most = os.sysconf("SC_OPEN_MAX") // PART
+        most = min(os.sysconf("SC_OPEN_MAX") // PART, MOST)
         if len(self._kept) >= most:
             self.collect()
         return len(self._kept) < most
@@ -106,9 +109,8 @@ class Held:
     def keep(self, fd: int, pid: int, number: int) -> None:
         """Takes over our copy of a socket that a process now has at a number."""
         found = Kept(fd, name_of(fd), pid, number)
-        before = self._kept.pop(found.name, None)
-        if before is not None:  # the kernel's numbers have come round
-            os.close(before.fd)
+        if found.name in self._kept:  # the kernel's numbers have come round
+            self._drop(found.name)
         self._kept[found.name] = found
         heapq.heappush(self._queue, (found.due, found.name))
 
@@ -138,9 +140,9 @@ class Held:
 
     def listens(self, sock: int) -> None:
         """Our copy of one listens now: that it has been closed will be known before anybody connects to it."""
-        found = self._kept.get(name_of(sock))
-        if found is not None:
-            found.listens = True
+        name = name_of(sock)
+        if name in self._kept:
+            self._listening.add(name)
 
     # Letting go
 
@@ -179,7 +181,7 @@ class Held:
 
     def settle(self) -> None:
         """Lets go of what listened and was closed: who connects now is refused, and not taken by our copy."""
-        if any([found.listens and not found.is_there() for found in self._kept.values()]):
+        if any([not self._kept[name].is_there() for name in self._listening]):
             self.collect()
 
     def close(self) -> None:
@@ -198,15 +200,18 @@ class Held:
     def _search(self, now: float) -> None:
         """Looks for all that is lost, in every process."""
         lost, self._lost = self._lost, {}
-        for pid in self._processes():
-            for tid, number, name in all_of(pid) if lost else ():
-                found = lost.pop(name, None)
-                if found is not None:
-                    found.pid, found.number, found.misses, found.pause = tid, number, 0, SOON
-                    self._again(found, now)
+        looks = 0
+        for tid, number, name in chain.from_iterable(map(all_of, self._processes())):
+            looks += 1
+            found = lost.pop(name, None)
+            if found is not None:
+                found.pid, found.number, found.misses, found.pause = tid, number, 0, SOON
+                self._again(found, now)
+            if not lost or looks >= MAX_LOOKS:
+                break
         for name, found in lost.items():
             found.misses += 1
-            if found.until > now:
+            if found.until > now or looks >= MAX_LOOKS:
                 found.pause = LATE
                 self._again(found, now)
             elif found.misses < MISSES:
@@ -217,6 +222,8 @@ class Held:
     def _drop(self, name: str) -> None:
         """The last that is left of it is ours. To close it may take long, if the guest wanted so."""
         alarm.arm()
+        self._lost.pop(name, None)
+        self._listening.discard(name)
         os.close(self._kept.pop(name).fd)
 
 
@@ -233,10 +240,14 @@ def name_of(fd: int) -> str:
     return os.readlink(f"/proc/self/fd/{fd}")
 
 
-def all_of(pid: int) -> list[tuple[int, int, str]]:
+def all_of(pid: int) -> Iterator[tuple[int, int, str]]:
     """(thread, number, name) of all that a process has open. Once its first thread has ended, another has its table."""
-    tid = pid if listed(pid) else next(filter(listed, threads(pid)), 0)
-    return [(tid, number, link(tid, number)) for number in listed(tid)] if tid else []
+    for tid in (pid, *(() if listed(pid) else threads(pid))):
+        numbers = listed(tid)
+        for number in numbers:
+            yield tid, number, link(tid, number)
+        if numbers:
+            return
 
 
 def listed(tid: int) -> list[int]:

@@ -78,7 +78,7 @@ def _socketpair(call: Notification, caller: Caller, listener: Listener, held: He
     """Both ends are in the guest's table before it knows their numbers: if it is interrupted before Linux 5.19, they
     stay there and nobody uses them."""
     family, kind, protocol = (signed(argument) for argument in call.args[:3])
-    caller.write(call.args[3], bytes(_PAIR.size))  # EFAULT before anything is made
+    caller.write((call.args[3], bytes(_PAIR.size)))  # EFAULT before anything is made
     numbers = []
     for end in _socket.socketpair(family, kind, protocol):
         sock = end.detach()
@@ -88,7 +88,7 @@ def _socketpair(call: Notification, caller: Caller, listener: Listener, held: He
             os.close(sock)
             raise
         held.keep(sock, caller.pid, numbers[-1])
-    caller.write(call.args[3], _PAIR.pack(*numbers))
+    caller.write((call.args[3], _PAIR.pack(*numbers)))
     listener.answer(call.id)
 
 
@@ -133,8 +133,8 @@ def _accept(wanted: Wanted, caller: Caller) -> Done:
         return Done(0, errno.EAGAIN if error.errno == errno.EINTR else error.errno or errno.EPERM)
     try:
         if wanted.counts:
-            caller.write(wanted.counts, address[:room])
-            caller.write(wanted.lengths, _LENGTH.pack(len(address)))
+            caller.write((wanted.counts, address[:room]))
+            caller.write((wanted.lengths, _LENGTH.pack(len(address))))
     except OSError as error:
         os.close(sock)
         return Done(0, error.errno or errno.EFAULT)

@@ -61,12 +61,10 @@ def _try(wanted: Wanted, caller: Caller) -> Done | None:
     if sender == wanted.via:
         sender = wanted.address
     try:
-        caller.write(at, data)
         room = int.from_bytes(caller.read(length, 4), "little", signed=True)
         if room < 0:
             return Done(0, errno.EINVAL)
-        caller.write(name, sender[:room])
-        caller.write(length, len(sender).to_bytes(4, "little"))
+        caller.write((at, data), (name, sender[:room]), (length, len(sender).to_bytes(4, "little")))
     except OSError as error:
         return Done(0, error.errno or errno.EFAULT)
     return Done(count)

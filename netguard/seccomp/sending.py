@@ -146,7 +146,7 @@ def counted(wanted: Wanted, caller: Caller, lengths: list[int]) -> Done:
     """How many messages of a sendmmsg went; the length of each is told where the guest asked for it."""
     for number, length in enumerate(lengths):
         try:
-            caller.write(wanted.counts + number * MMSGHDR, struct.pack("<I", length))
+            caller.write((wanted.counts + number * MMSGHDR, struct.pack("<I", length)))
         except OSError as error:
             return Done(number, 0 if number else error.errno or errno.EFAULT)
     return Done(len(lengths))

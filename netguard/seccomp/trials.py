@@ -99,7 +99,7 @@ def _memory() -> None:
     with _Target() as target:
         memory = os.open(f"/proc/{target.pid}/mem", os.O_RDWR | os.O_CLOEXEC)
         there = id(target)  # where an object is in this process, it is in the one forked from it
-        abi.write_memory(target.pid, there, os.pread(memory, 8, there))
+        abi.write_memory(target.pid, (there, os.pread(memory, 8, there)))
 
 
 def _sockets() -> None:

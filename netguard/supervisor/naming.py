@@ -234,10 +234,14 @@ class Names:
             return known
         pending = lookups.asked(process, query.name, kind)
         act = self._remember(Act(self, key, pending), now)
-        if stays(pending.request) or is_localhost(pending.request.host):
-            act.verdict, act.until = ALLOW, now + ONE_ACT
-        elif not desk.owed or desk.paid([Reply(act, "", DENY)]):
-            desk.do(lookups.query(act, pending, now))
+        try:
+            if stays(pending.request) or is_localhost(pending.request.host):
+                act.verdict, act.until = ALLOW, now + ONE_ACT
+            elif not desk.owed or desk.paid([Reply(act, "", DENY)]):
+                desk.do(lookups.query(act, pending, now))
+        except BaseException:
+            self.acts.pop(key, None)  # it has no verdict, and who asks again would wait for one
+            raise
         return act
 
     def _remember(self, act: Act, now: float) -> Act:
@@ -287,12 +291,14 @@ class Names:
             self._came(asked, message)
             return
 
-        def done(message: Message | None) -> None:
+        def came(asked: Asked, message: Message | None) -> None:
             if message is not None:
                 self.cache.put(query, servers.addresses, message, time.monotonic())
-            self._guarded(asked, lambda asked: self._came(asked, message))
+            self._came(asked, message)
 
-        asked.asking = self.upstream.ask(query, servers, done)
+        asked.asking = self.upstream.ask(
+            query, servers, lambda message: self._guarded(asked, lambda asked: came(asked, message))
+        )
 
     def _came(self, asked: Asked, message: Message | None) -> None:
         """What came for a query: has it decided on, and how it ended recorded with the first of its type."""
@@ -316,7 +322,6 @@ class Names:
             self.upstream.ready(fd, events)
         except Exception as error:  # noqa: BLE001  # as in `_guarded`
             self._fault(error)
-            self.upstream.give_up(fd)
 
     def until(self) -> float | None:
         """When something is to be done by itself."""
@@ -324,7 +329,10 @@ class Names:
 
     def due(self, now: float) -> None:
         """Sees to servers that have not answered in time."""
-        self.upstream.due(now)
+        try:
+            self.upstream.due(now)
+        except Exception as error:  # noqa: BLE001  # as in `_guarded`
+            self._fault(error)
 
     def close(self) -> None:
         """The run is over: nobody is answered any more."""

@@ -50,6 +50,7 @@ class Probes:
             told = Told()
         self.known[key] = told
         told.until = now + A_MOMENT
+        told.sorted.clear()
         told.addresses.update(addresses[: MAX_ADDRESSES - len(told.addresses)])
         if len(self.known) > MAX_NAMES:
             del self.known[next(iter(self.known))]

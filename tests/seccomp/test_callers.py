@@ -12,6 +12,7 @@ import pytest
 
 from netguard.seccomp import callers
 from netguard.seccomp.callers import Callers, credentials, field, status
+from netguard.seccomp.held import Held
 
 pytestmark = pytest.mark.kernel
 
@@ -61,6 +62,19 @@ def test_memory_is_read_as_it_is_after_a_program_was_executed() -> None:
     known.close()
 
 
+def test_thread_that_is_gone_is_nobody_where_its_descriptors_cannot_be_copied() -> None:
+    """Nothing that is fetched by its number would say so, and the number's next owner would be taken for it."""
+    known = Callers(Held(list))
+    with talker("word") as child:
+        told(child)
+        assert known.find(child.pid) is known.find(child.pid)
+        child.kill()
+        child.wait()
+        with pytest.raises(OSError):  # noqa: PT011 # whichever says so first
+            known.find(child.pid)
+    known.close()
+
+
 def test_memory_that_is_not_there_is_a_fault() -> None:
     known = Callers()
     with talker("word") as child:
@@ -71,7 +85,7 @@ def test_memory_that_is_not_there_is_a_fault() -> None:
             with pytest.raises(OSError, match="Bad address"):
                 caller.read(at, 16)
             with pytest.raises(OSError, match="Bad address"):
-                caller.write(at, b"x")
+                caller.write((at, b"x"))
         assert caller.read(8, 0) == b""
     known.close()
 

@@ -414,6 +414,7 @@ def test_fault_of_ours_is_a_failure_and_on_record(start: Starter, monkeypatch: p
         assert run.ask("a.example").code == "SERVFAIL"
     [line] = run.of_kind("tamper")
     assert (line["event"], line["why"]) == ("supervisor.fault", "ZeroDivisionError: a bug")
+    assert run.ask("a.example").addresses == [PUBLIC]
 
 
 def test_fault_in_reading_a_server_is_a_failure_and_on_record(start: Starter, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -424,6 +425,43 @@ def test_fault_in_reading_a_server_is_a_failure_and_on_record(start: Starter, mo
     monkeypatch.setattr(run.names.upstream, "_take", fails)
     assert run.ask("a.example").code == "SERVFAIL"
     assert [line["event"] for line in run.of_kind("tamper")] == ["supervisor.fault"]
+
+
+def test_fault_with_one_asker_is_none_of_the_others(
+    start: Starter, server: DnsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = start(LOG)
+    put = run.names.cache.put
+    calls: list[object] = []
+
+    def fails_once(*args: Any) -> None:
+        calls.append(args)
+        if len(calls) == 1:
+            raise ZeroDivisionError("a bug")
+        put(*args)
+
+    monkeypatch.setattr(type(run.names.cache), "put", lambda self, *args: fails_once(*args))
+    heard = [run.begin("a.example") for _ in range(3)]
+    run.until(lambda: all(heard))
+    assert [one[0].code for one in heard] == ["SERVFAIL", "NOERROR", "NOERROR"]
+
+
+def test_fault_in_asking_again_is_a_failure_and_not_the_end(
+    start: Starter, server: DnsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.trick = "silent"
+    run = start(LOG, options="timeout:1 attempts:2")
+    heard = run.begin("a.example")
+
+    def fails(*_: object, **more: object) -> bool:
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr(run.names.upstream, "_send", fails)
+    run.until(lambda: heard)
+    assert heard[0].code == run.ask("empty.example").code == "SERVFAIL"
+    assert [line["event"] for line in run.of_kind("tamper")] == ["supervisor.fault"] * 2
+    assert not run.names.upstream.exchanges
+    run.turn()
 
 
 # What is no query
