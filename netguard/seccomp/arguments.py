@@ -229,6 +229,7 @@ def _read_sendto(wanted: Wanted, args: tuple[int, ...], caller: Caller) -> None:
 def _read_sendmsg(wanted: Wanted, args: tuple[int, ...], caller: Caller) -> None:
     wanted.identify()
     if _goes_on(wanted, caller):
+        messages.tell_held(caller, args[1], 1)
         return
     wanted.flags = args[2] & 0xFFFFFFFF
     header = messages.header(caller, args[1])
@@ -240,6 +241,7 @@ def _read_sendmsg(wanted: Wanted, args: tuple[int, ...], caller: Caller) -> None
 def _read_sendmmsg(wanted: Wanted, args: tuple[int, ...], caller: Caller) -> None:
     wanted.identify()
     if _goes_on(wanted, caller):
+        messages.tell_held(caller, args[1], args[2] & 0xFFFFFFFF)
         return
     wanted.flags = args[3] & 0xFFFFFFFF
     many = min(args[2] & 0xFFFFFFFF, messages.MAX_SEGMENTS)

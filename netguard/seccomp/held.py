@@ -138,6 +138,13 @@ class Held:
         self.find(tid, number).until = time.monotonic() + UNDER_WAY
         return self.copy(tid, number)
 
+    def leaves(self, tid: int, number: int) -> None:
+        """The thread sends what it has there by itself; if it is kept, it is under way."""
+        try:
+            self.find(tid, number).until = time.monotonic() + UNDER_WAY
+        except OSError:
+            pass
+
     def listens(self, sock: int) -> None:
         """Our copy of one listens now: that it has been closed will be known before anybody connects to it."""
         name = name_of(sock)

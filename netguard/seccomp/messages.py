@@ -133,6 +133,36 @@ def run(caller: Caller, first: Header, at: int, many: int, domain: int, stream: 
     return found
 
 
+def tell_held(caller: Caller, at: int, many: int) -> None:
+    """What a guest sends by itself is under way to another process: sockets of its that are kept are not to be let go
+    before they have arrived. Only told; whatever is wrong with the messages is the kernel's to say."""
+    if caller.held is None:
+        return
+    try:
+        for number in range(min(many, MAX_SEGMENTS)):
+            head = header(caller, at + number * MMSGHDR)
+            data = caller.read_some(head.control, min(head.control_length, MAX_CONTROL))
+            for fd in _descriptors(data):
+                caller.held.leaves(caller.tid, fd)
+    except OSError:
+        return
+
+
+def _descriptors(data: bytes) -> list[int]:
+    """The numbers of the descriptors in ancillary data, as far as it can be read."""
+    found: list[int] = []
+    at = 0
+    while at + _CONTROL.size <= len(data):
+        length, level, kind = _CONTROL.unpack_from(data, at)
+        if length < _CONTROL.size:
+            break
+        if (level, kind) == (_SOL_SOCKET, _SCM_RIGHTS):
+            body = data[at + _CONTROL.size : at + length]
+            found += [fd for (fd,) in struct.iter_unpack("<i", body[: len(body) // 4 * 4])]
+        at += (length + 7) & ~7
+    return found
+
+
 def _gather(caller: Caller, segments: list[tuple[int, int]], stream: bool) -> bytes:
     """The bytes of all segments. A stream takes what there is; a datagram is whole or nothing."""
     sizes = [size for _, size in segments]

@@ -58,8 +58,10 @@ c = socket.create_connection(("127.0.0.1", port)); c.sendall(b"later")
 L.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, bytes(16)); say(after_a_killed_one=L.accept()[0].recv(9).decode())
 """
 
+#: With another thread the supervisor has to send it: the kernel could be shown another socket.
 PASSED = r"""
-import fcntl, tempfile
+import fcntl, tempfile, threading
+threading.Thread(target=threading.Event().wait, daemon=True).start()
 a, b = socket.socketpair(); L = server(); E = __import__("select").epoll()
 def passed(fd, data=b"x"):
     socket.send_fds(a, [data], [fd]); return socket.recv_fds(b, 9, 1)[1][0]
@@ -101,6 +103,8 @@ fds = [libc.socket(2, 1, 0) for _ in range(300)]; [os.close(fd) for fd in fds]
 
 #: Sockets that were not made here: one from before, and one that came over a socket from outside.
 STRANGE = r"""
+import threading
+threading.Thread(target=threading.Event().wait, daemon=True).start()
 old = socket.socket(fileno=given_fd)
 say(connect=raw("connect", old, inet(9), 16), send_to=raw("sendto", old, b"x", 1, 0, inet(9), 16), message=became(lambda: old.sendmsg([b"x"], [], 0, ("127.0.0.1", 9))))
 say(bind=raw("bind", old, inet(0), 16), passed=became(lambda: socket.send_fds(socket.socketpair()[0], [b"x"], [given_fd])), plain=became(lambda: old.send(b"x")))
