@@ -27,7 +27,7 @@ pytestmark = pytest.mark.hostile
 #: Nothing; and what code in a sandbox may have: any program, native code, and one destination, at which nobody is.
 POLICIES = {
     "nothing": "",
-    "native": "- {allow: [native, exec, file, dns]}\n- {allow: connect, to: '127.0.0.1:9'}\n",
+    "native": "- {allow: [native, exec, file]}\n- {allow: connect, to: '127.0.0.1:9'}\n",
 }
 
 #: And where netguard can copy no descriptor, and so makes the program's sockets: in tier B.
