@@ -200,9 +200,11 @@ def _goes_on(wanted: Wanted, caller: Caller) -> bool:
     kernel takes no address for it. So all there is to decide is which socket it is. That could be another by the time
     the kernel looks: a thread can put an INET socket under the same number, and one that was never bound would then
     listen at every interface, which Landlock does not refuse. So it is for a process of one thread alone, which waits.
-    A datagram's address stands in memory, where other processes may write, and is always read here.
+    A datagram's address stands in memory, where other processes may write, and is always read here. Where sockets are
+    made for the guest, descriptors that are under way have to be seen.
     """
-    wanted.goes_on = wanted.domain == sockaddr.UNIX and wanted.type in (STREAM, SEQPACKET) and caller.is_alone()
+    stream = wanted.domain == sockaddr.UNIX and wanted.type in (STREAM, SEQPACKET)
+    wanted.goes_on = stream and (wanted.call == "listen" or caller.held is None) and caller.is_alone()
     return wanted.goes_on
 
 
