@@ -166,10 +166,12 @@ def code_parts(record: Record) -> tuple[str, str]:
 
 
 def library_of(record: Record) -> str:
-    """The name of the library that made a call, raw; "" where nobody said, or the program itself did."""
+    """The name of the library that made a call, raw and without its version; "" where nobody said, or the program itself
+    did."""
     code, proc = record.get("code"), record.get("proc")
     library = str(code.get("library") or "") if isinstance(code, dict) else ""
-    return "" if isinstance(proc, dict) and proc.get("exe") == library else library.rpartition("/")[2]
+    own = isinstance(proc, dict) and proc.get("exe") == library
+    return "" if own else library.rpartition("/")[2].partition(".so")[0]
 
 
 def unannounced(record: Record) -> str:

@@ -58,7 +58,7 @@ METADATA = DENIED[0]
         (
             connect("", "192.0.2.7", 443, "deny", rule="r", layers=["kernel"], proc={"exe": "/usr/bin/curl"},
                     code={"library": "/usr/lib/libcurl.so.4"}),
-            "netguard: denied connect 192.0.2.7:443 — a rule denies it (rule r, libcurl.so.4 in curl)",
+            "netguard: denied connect 192.0.2.7:443 — a rule denies it (rule r, libcurl in curl)",
         ),
         (
             connect("", "192.0.2.7", 443, "deny", rule="r", layers=["kernel"], proc={"exe": "/usr/bin/go"},
