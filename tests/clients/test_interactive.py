@@ -22,13 +22,14 @@ MARKED = [pytest.param(name, marks=pytest.mark.kernel if name == "walled" else (
 BASH = ("bash", "--norc", "--noprofile", "--noediting", "-i")
 
 #: Says when it has the terminal: after its start, and each time it goes on. It starts no program: one that is stopped
-#: while it does may stay neither here nor there.
+#: while it does may stay neither here nor there. The words are in two pieces: `fg` shows the command before the job has
+#: the terminal.
 WAITING = f"""{sys.executable} -I -S -c '
 import os, signal
 signal.signal(signal.SIGINT, signal.SIG_DFL)
 signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCONT])
 os.write(2, b"up")
-while signal.sigwait([signal.SIGCONT]): os.write(2, b"gone on")
+while signal.sigwait([signal.SIGCONT]): os.write(2, b"gone" b" on")
 '"""
 
 
