@@ -188,11 +188,11 @@ def _read_listen(wanted: Wanted, args: tuple[int, ...], caller: Caller) -> None:
             wanted.port = 0  # the one it shows may be an earlier one's
             if not wanted.kind:
                 _refuse()
-    elif wanted.domain == sockaddr.UNIX and not _goes_on(wanted, caller):
+    elif wanted.domain == sockaddr.UNIX and not _goes_on(wanted, signed(args[0]), caller):
         _check_equal(caller)
 
 
-def _goes_on(wanted: Wanted, caller: Caller) -> bool:
+def _goes_on(wanted: Wanted, number: int, caller: Caller) -> bool:
     """Whether a listen, or a send, of a unix socket is left to the kernel, so that the other side is told the guest's
     own process number, and a send has no copy of ours on its way.
 
@@ -204,8 +204,19 @@ def _goes_on(wanted: Wanted, caller: Caller) -> bool:
     made for the guest, descriptors that are under way have to be seen.
     """
     stream = wanted.domain == sockaddr.UNIX and wanted.type in (STREAM, SEQPACKET)
-    wanted.goes_on = stream and (wanted.call == "listen" or caller.held is None) and caller.is_alone()
+    may = stream and (wanted.call == "listen" or caller.held is None)
+    wanted.goes_on = may and caller.is_alone() and _is_still(wanted.sock, number, caller)
     return wanted.goes_on
+
+
+def _is_still(sock: int, number: int, caller: Caller) -> bool:
+    """Whether the caller, which is alone by now, has this socket at its number. A thread that has ended since we copied
+    it may have put another there."""
+    again = caller.fetch(number)
+    try:
+        return os.path.sameopenfile(again, sock)
+    finally:
+        os.close(again)
 
 
 def _read_accept(wanted: Wanted, args: tuple[int, ...], caller: Caller) -> None:
@@ -218,7 +229,7 @@ def _read_accept(wanted: Wanted, args: tuple[int, ...], caller: Caller) -> None:
 
 def _read_sendto(wanted: Wanted, args: tuple[int, ...], caller: Caller) -> None:
     wanted.identify()
-    if _goes_on(wanted, caller):
+    if _goes_on(wanted, signed(args[0]), caller):
         return
     wanted.flags = args[3] & 0xFFFFFFFF
     address = read_address(caller, args[4], signed(args[5])) if args[4] else b""
@@ -228,7 +239,7 @@ def _read_sendto(wanted: Wanted, args: tuple[int, ...], caller: Caller) -> None:
 
 def _read_sendmsg(wanted: Wanted, args: tuple[int, ...], caller: Caller) -> None:
     wanted.identify()
-    if _goes_on(wanted, caller):
+    if _goes_on(wanted, signed(args[0]), caller):
         messages.tell_held(caller, args[1], 1)
         return
     wanted.flags = args[2] & 0xFFFFFFFF
@@ -240,7 +251,7 @@ def _read_sendmsg(wanted: Wanted, args: tuple[int, ...], caller: Caller) -> None
 
 def _read_sendmmsg(wanted: Wanted, args: tuple[int, ...], caller: Caller) -> None:
     wanted.identify()
-    if _goes_on(wanted, caller):
+    if _goes_on(wanted, signed(args[0]), caller):
         messages.tell_held(caller, args[1], args[2] & 0xFFFFFFFF)
         return
     wanted.flags = args[3] & 0xFFFFFFFF
