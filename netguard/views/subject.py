@@ -166,8 +166,7 @@ def code_parts(record: Record) -> tuple[str, str]:
 
 
 def library_of(record: Record) -> str:
-    """The name of the library that made a call, raw and without its version; "" where nobody said, or the program itself
-    did."""
+    """The name of the library that made a call, raw, without its version; "" where nobody said, or the program did."""
     code, proc = record.get("code"), record.get("proc")
     library = str(code.get("library") or "") if isinstance(code, dict) else ""
     own = isinstance(proc, dict) and proc.get("exe") == library
