@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -425,3 +426,37 @@ def test_nor_does_it_where_the_supervisor_asks() -> None:
         result = run_guarded(["-c", OWN_FACE, "127.0.0.1"], rules=RULES + OWN_RULES, within=space)
         assert result.stdout.splitlines() == ["192.0.2.66", "EACCES"], result.stderr
         assert not web.seen()["connections"]
+
+
+def arrived(server: Any) -> None:
+    """Waits until something has come to a server."""
+    late = time.monotonic() + 20
+    while not server.seen()["received"]:
+        assert time.monotonic() < late, "nothing comes"
+
+
+#: Begins a datagram to where it may, and connects to an address that it was told, as sorting does.
+BEGUN = (
+    BY_HAND
+    + """
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.settimeout(9); s.connect(("192.0.2.53", 53))
+s.send(query("a.good.test")); show(s.recv(4096))
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.sendto(b"some", socket.MSG_MORE, ("127.0.0.1", 7777))
+try: s.connect(("192.0.2.7", 5000))
+except OSError as error: print(errno.errorcode[error.errno])
+s.setsockopt(socket.IPPROTO_UDP, 1, 1); s.setsockopt(socket.IPPROTO_UDP, 1, 0)
+"""
+)
+
+
+def test_datagram_that_was_begun_goes_nowhere_else(there: tuple[Namespace, Any]) -> None:
+    """A connect has the kernel send it there, also on a socket that can send nothing any more."""
+    space, _ = there
+    meant, other = space.open("udp", port=7777), space.open("udp", host="192.0.2.7", port=5000)
+    subprocess.run(space.command([sys.executable, "-c", BEGUN]), check=True)
+    arrived(other)
+    result = run(space, [*PLAIN, BEGUN], rules=RULES + "  - {log: connect, to: '127.0.0.1:7777'}\n")
+    assert result.stdout.splitlines() == ["id 0x1234 rcode 0 answers 2", "EACCES"], result.stderr
+    arrived(meant)
+    assert other.seen()["received"] == ["some"]
