@@ -239,7 +239,7 @@ class Letter:
         if data is None:
             return
         if self.call.wanted.sock >= 0:
-            abi.send(self.call.wanted.sock, data, _DONTWAIT | _NOSIGNAL, self.address)
+            self._send(self.call.wanted.sock, data)
             return
         wall, caller = self.call.wall, self.call.caller
         try:
@@ -250,11 +250,26 @@ class Letter:
         wanted.sock = sock
         try:
             if cookie(sock) == self.cookie:
-                abi.send(sock, data, _DONTWAIT | _NOSIGNAL, self.address)
+                self._send(sock, data)
         except OSError:
             pass  # no socket any more
         finally:
             wanted.close()
+
+    def _send(self, sock: int, data: bytes) -> None:
+        """Sends it, unless the socket joins what is sent: its owner could add octets of its own, or has begun with some
+        for another."""
+        if not is_corked(sock) and not has_unsent(sock):
+            abi.send(sock, data, _DONTWAIT | _NOSIGNAL, self.address)
+
+
+def is_corked(sock: int) -> bool:
+    """Whether a datagram socket keeps what is sent until it is told that this is all (UDP_CORK)."""
+    held = socket.socket(fileno=sock)
+    try:
+        return held.getsockopt(socket.IPPROTO_UDP, 1) != 0
+    finally:
+        held.detach()
 
 
 def has_unsent(sock: int) -> bool:

@@ -460,3 +460,30 @@ def test_datagram_that_was_begun_goes_nowhere_else(there: tuple[Namespace, Any])
     assert result.stdout.splitlines() == ["id 0x1234 rcode 0 answers 2", "EACCES"], result.stderr
     arrived(meant)
     assert other.seen()["received"] == ["some"]
+
+
+#: Has a query kept back by the kernel, and adds to it.
+ADDED = (
+    BY_HAND
+    + """
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.setsockopt(socket.IPPROTO_UDP, 1, 1)
+first = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); first.connect(("192.0.2.53", 53))
+first.send(query("a.good.test")); first.recv(4096)
+for _ in range(2):
+    s.sendto(query("a.good.test"), ("192.0.2.53", 53))
+    try: s.send(b"secret")
+    except OSError as error: print(errno.errorcode[error.errno])
+s.setsockopt(socket.IPPROTO_UDP, 1, 0)
+"""
+)
+
+
+def test_query_that_is_sent_on_has_nothing_added(there: tuple[Namespace, Any]) -> None:
+    """So a socket that joins what is sent has its query go nowhere."""
+    space, server = there
+    plain = subprocess.run(space.command([sys.executable, "-c", ADDED]), capture_output=True, text=True, check=True)
+    assert not plain.stdout, "octets are added to it"
+    before = len(server.seen()["questions"])
+    result = run(space, [*PLAIN, ADDED])
+    assert result.stdout.split() == ["EDESTADDRREQ"] * 2, result.stderr
+    assert len(server.seen()["questions"]) == before + 1, "netguard's own"
