@@ -119,6 +119,7 @@ class Acting:
             return
         if not done.error and wanted.call == "bind" and wanted.port == NAMES:
             self.names_served = True
+            self.loop.names.served.add(wanted.where)
         if not done.error and (wanted.call == "listen" or (wanted.call == "bind" and wanted.type == SOCK_DGRAM)):
             self.show(call)
         if not done.tell(self.listener, call.id):

@@ -145,9 +145,10 @@ class Desk:
 
     # What time brings
 
-    def take_answers(self) -> None:
-        """Decides on what the resolver has brought."""
+    def take_answers(self, *, ours: bool) -> None:
+        """Decides on what the resolver has brought. ours: whether the servers that it asks are not the run itself."""
         for task, answer in self.resolver.finished():
+            answer.ours = answer.ours and ours
             self.looked_up(task, answer)
 
     def until(self, tick: float) -> float:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import _socket as socket
 import errno
+import fcntl
 import time
 
 from netguard.core.address import format_ip, parse_ip
@@ -50,6 +51,9 @@ MAX_RECEIVERS = 4_096
 
 #: Flags of a send on our behalf.
 _DONTWAIT, _NOSIGNAL = 0x40, 0x4000
+
+#: SIOCOUTQ: octets that a socket has not sent.
+_UNSENT = 0x5411
 
 
 class Diversions:
@@ -205,7 +209,7 @@ class Diversions:
         wanted, caller, now = call.wanted, call.caller, time.monotonic()
         if wanted.where is None or self.wall.notes.of(caller.pid, caller.tid, wanted):
             return False
-        if not self.probes.is_one(caller.pid, caller.tid, wanted.where, now):
+        if has_unsent(wanted.sock) or not self.probes.is_one(caller.pid, caller.tid, wanted.where, now):
             return False
         held = socket.socket(fileno=wanted.sock)
         try:
@@ -214,6 +218,8 @@ class Diversions:
             pass  # it says that it is not connected, and has done it
         finally:
             held.detach()
+        if has_unsent(wanted.sock):  # by another thread, before it could send no more
+            return False
         self.wall.acting.perform(call)
         return True
 
@@ -233,7 +239,7 @@ class Letter:
         if data is None:
             return
         if self.call.wanted.sock >= 0:
-            abi.send(self.call.wanted.sock, data, _DONTWAIT | _NOSIGNAL, self.address)
+            self._send(self.call.wanted.sock, data)
             return
         wall, caller = self.call.wall, self.call.caller
         try:
@@ -244,11 +250,32 @@ class Letter:
         wanted.sock = sock
         try:
             if cookie(sock) == self.cookie:
-                abi.send(sock, data, _DONTWAIT | _NOSIGNAL, self.address)
+                self._send(sock, data)
         except OSError:
             pass  # no socket any more
         finally:
             wanted.close()
+
+    def _send(self, sock: int, data: bytes) -> None:
+        """Sends it, unless the socket joins what is sent: its owner could add octets of its own, or has begun with some
+        for another."""
+        if not is_corked(sock) and not has_unsent(sock):
+            abi.send(sock, data, _DONTWAIT | _NOSIGNAL, self.address)
+
+
+def is_corked(sock: int) -> bool:
+    """Whether a datagram socket keeps what is sent until it is told that this is all (UDP_CORK)."""
+    held = socket.socket(fileno=sock)
+    try:
+        return held.getsockopt(socket.IPPROTO_UDP, 1) != 0
+    finally:
+        held.detach()
+
+
+def has_unsent(sock: int) -> bool:
+    """Whether a datagram was begun on a socket (MSG_MORE, UDP_CORK): to connect it has that one go to the new address,
+    and to shut it down does not keep it back."""
+    return fcntl.ioctl(sock, _UNSENT, bytes(4)) != bytes(4)
 
 
 def _meant(where: tuple[int, int]) -> tuple[int, int]:

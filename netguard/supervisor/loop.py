@@ -180,7 +180,7 @@ class Loop:
         if fd == self.listener.fileno():
             self._accept()
         elif fd == self.desk.resolver.fd:
-            self.desk.take_answers()
+            self.desk.take_answers(ours=self.resolving is None or not self.resolving.is_run())
         elif self.resolving and fd in self.resolving:
             self.resolving.ready(fd, events)
         elif self.wall:

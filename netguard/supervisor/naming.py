@@ -34,6 +34,7 @@ from netguard.dns.reply import encode, refusal, rejection
 from netguard.dns.servers import Configuration, Servers
 from netguard.dns.upstream import ANSWERS, Upstream
 from netguard.supervisor.asking import LONGEST, ONE_ACT, Act, Asked
+from netguard.supervisor.served import Served
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -92,6 +93,7 @@ class Names:
         self.upstream = Upstream(loop.poll)
         self.cache = Cache()
         self.system = Configuration()
+        self.served = Served()
         self.acts: dict[tuple[object, ...], Act] = {}
         self.noted: dict[tuple[object, ...], float] = {}  # who has sent what is no query, and until when that is told
         self.waiting: dict[int, int] = {}  # pid -> queries that wait
@@ -311,8 +313,13 @@ class Names:
         pending.denied = act.denial > 0
         act.told.add(kind)
         answer = answer_of(message, pending.request)
-        answer.ours = asked.servers is None and not asked.query.cd  # else it may be what a server knows to be false
+        # Else it may be what a server knows to be false, or the guest's own word.
+        answer.ours = asked.servers is None and not asked.query.cd and not self.is_run()
         self.loop.desk.looked_up(task, answer)
+
+    def is_run(self) -> bool:
+        """Whether the run itself may be what this machine asks."""
+        return self.served.any_of(self.system.servers().addresses)
 
     # What time brings, and the servers
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -370,3 +371,119 @@ except OSError as error: print(errno.errorcode[error.errno])
     assert result.stdout.splitlines()[1:] == ["('192.0.2.7', 9)", "EPIPE", "EPIPE", "EACCES", "EACCES"], result.stderr
     assert [line["dst"]["ip"] for line in result.lines("connect")] == ["192.0.2.7", "192.0.2.70"]
     assert echo.seen()["received"] == []
+
+
+#: Takes the place of this machine's name server, and has us ask it.
+OWN_ANSWER = (
+    BY_HAND
+    + """
+import os
+wanted = sys.argv[1]
+mine = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); mine.bind((wanted, 53))
+served = os.fork()
+if not served:
+    while True:
+        data, sender = mine.recvfrom(4096)
+        end = 12 + data[12:].index(b"\\0") + 5
+        mine.sendto(data[:2] + b"\\x81\\x80\\0\\1\\0\\1\\0\\0\\0\\0" + data[12:end]
+                    + b"\\xc0\\x0c\\0\\1\\0\\1\\0\\0\\0\\x3c\\0\\4" + bytes([192, 0, 2, 66]), sender)
+mine.close()
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.settimeout(9); s.connect(("192.0.2.98", 53))
+s.send(query("a.good.test")); show(s.recv(4096))
+try: socket.create_connection(("192.0.2.66", 80), timeout=9); print("reached")
+except OSError as error: print(errno.errorcode[error.errno])
+os.kill(served, 9)
+"""
+)
+
+
+#: The same, asked by a Python for which the supervisor asks libc.
+OWN_FACE = OWN_ANSWER.replace('s.send(query("a.good.test"))', 'print(socket.gethostbyname("a.good.test"))').replace(
+    "show(s.recv(4096))", ""
+)
+
+
+OWN_RULES = """\
+  - {log: connect, to: '*.good.test:80', private: true}
+  - {log: connect, to: '@loopback'}
+  - {log: listen, to: ['127.0.0.1:53', '0.0.0.0:53']}
+"""
+
+
+@pytest.mark.parametrize("bound", ["127.0.0.1", "0.0.0.0"])
+def test_run_that_is_this_machines_name_server_makes_no_address_known(bound: str) -> None:
+    """Else it would put a granted name before any address, and reach that."""
+    with Namespace(anywhere=True, server="127.0.0.1") as space:
+        web = space.open("tcp", host="192.0.2.66", port=80)
+        result = run(space, [*PLAIN, OWN_ANSWER, bound], rules=RULES + OWN_RULES)
+        assert result.stdout.splitlines() == ["id 0x1234 rcode 0 answers 1", "EACCES"], result.stderr
+        assert not web.seen()["connections"]
+
+
+def test_nor_does_it_where_the_supervisor_asks() -> None:
+    with Namespace(anywhere=True, server="127.0.0.1") as space:
+        web = space.open("tcp", host="192.0.2.66", port=80)
+        result = run_guarded(["-c", OWN_FACE, "127.0.0.1"], rules=RULES + OWN_RULES, within=space)
+        assert result.stdout.splitlines() == ["192.0.2.66", "EACCES"], result.stderr
+        assert not web.seen()["connections"]
+
+
+def arrived(server: Any) -> None:
+    """Waits until something has come to a server."""
+    late = time.monotonic() + 20
+    while not server.seen()["received"]:
+        assert time.monotonic() < late, "nothing comes"
+
+
+#: Begins a datagram to where it may, and connects to an address that it was told, as sorting does.
+BEGUN = (
+    BY_HAND
+    + """
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.settimeout(9); s.connect(("192.0.2.53", 53))
+s.send(query("a.good.test")); show(s.recv(4096))
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.sendto(b"some", socket.MSG_MORE, ("127.0.0.1", 7777))
+try: s.connect(("192.0.2.7", 5000))
+except OSError as error: print(errno.errorcode[error.errno])
+s.setsockopt(socket.IPPROTO_UDP, 1, 1); s.setsockopt(socket.IPPROTO_UDP, 1, 0)
+"""
+)
+
+
+def test_datagram_that_was_begun_goes_nowhere_else(there: tuple[Namespace, Any]) -> None:
+    """A connect has the kernel send it there, also on a socket that can send nothing any more."""
+    space, _ = there
+    meant, other = space.open("udp", port=7777), space.open("udp", host="192.0.2.7", port=5000)
+    subprocess.run(space.command([sys.executable, "-c", BEGUN]), check=True)
+    arrived(other)
+    result = run(space, [*PLAIN, BEGUN], rules=RULES + "  - {log: connect, to: '127.0.0.1:7777'}\n")
+    assert result.stdout.splitlines() == ["id 0x1234 rcode 0 answers 2", "EACCES"], result.stderr
+    arrived(meant)
+    assert other.seen()["received"] == ["some"]
+
+
+#: Has a query kept back by the kernel, and adds to it.
+ADDED = (
+    BY_HAND
+    + """
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.setsockopt(socket.IPPROTO_UDP, 1, 1)
+first = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); first.connect(("192.0.2.53", 53))
+first.send(query("a.good.test")); first.recv(4096)
+for _ in range(2):
+    s.sendto(query("a.good.test"), ("192.0.2.53", 53))
+    try: s.send(b"secret")
+    except OSError as error: print(errno.errorcode[error.errno])
+s.setsockopt(socket.IPPROTO_UDP, 1, 0)
+"""
+)
+
+
+def test_query_that_is_sent_on_has_nothing_added(there: tuple[Namespace, Any]) -> None:
+    """So a socket that joins what is sent has its query go nowhere."""
+    space, server = there
+    plain = subprocess.run(space.command([sys.executable, "-c", ADDED]), capture_output=True, text=True, check=True)
+    assert not plain.stdout, "octets are added to it"
+    before = len(server.seen()["questions"])
+    result = run(space, [*PLAIN, ADDED])
+    assert result.stdout.split() == ["EDESTADDRREQ"] * 2, result.stderr
+    assert len(server.seen()["questions"]) == before + 1, "netguard's own"
