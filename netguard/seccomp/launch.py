@@ -23,7 +23,7 @@ import select
 import struct
 import sys
 
-from netguard.seccomp import abi, landlock, rights, table
+from netguard.seccomp import abi, filters, landlock, rights
 from netguard.seccomp.notify import CONTINUE, Listener
 
 TYPE_CHECKING = False
@@ -70,7 +70,7 @@ class Launch:
     fence:    of Landlock; None for none.  notify: whether its calls are handed over; else only the static part holds.
     files:    see `landlock.restrict`.
     hold:     whether its sockets have to be made for it.
-    ports, closed: what it may do by itself with TCP, and what no rule grants: see `landlock.restrict`, `table.program`.
+    ports, closed: what it may do by itself with TCP, and what no rule grants: `landlock.restrict`, `filters.program`.
     Raises Refused; then there is no child.
     """
 
@@ -95,7 +95,7 @@ class Launch:
         heard, self._go = os.pipe()
         signals = notify and not (fence and fence.scope)
         listed = files is not None and fence is not None and fence.ptrace
-        program = table.program(
+        program = filters.program(
             abi.MACHINE, notify=notify, signals=signals, hold=hold, closed=closed, listed=listed
         )  # fmt: skip
         hand: _socket.socket | None = None

@@ -17,7 +17,7 @@ from collections.abc import Callable
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
-from netguard.seccomp import abi, table
+from netguard.seccomp import abi, filters
 
 # <linux/if_tun.h>, <linux/sockios.h>, <linux/if.h>
 TUNSETIFF, IFF_TUN_NO_PI = 0x400454CA, 0x1001
@@ -113,7 +113,7 @@ def guest(mode: str, report: int) -> None:
         pass  # root of a user namespace that has no one else
     abi.no_new_privs()
     if mode == "filtered":
-        abi.install_filter(table.program(abi.MACHINE, notify=False))
+        abi.install_filter(filters.program(abi.MACHINE, notify=False))
     found = {}
     for name, (act, _) in WAYS.items():
         try:

@@ -24,7 +24,7 @@ from collections.abc import Callable
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
-from netguard.seccomp import abi, table
+from netguard.seccomp import abi, filters, table
 from netguard.seccomp.table import by_call
 
 LIBC = ctypes.CDLL(None, use_errno=True)
@@ -318,7 +318,7 @@ def main(mode: str) -> None:
     """Does all of them."""
     if mode != "bare":
         abi.no_new_privs()
-        abi.install_filter(table.program(abi.MACHINE, notify=mode != "static", signals=mode == "signals"))
+        abi.install_filter(filters.program(abi.MACHINE, notify=mode != "static", signals=mode == "signals"))
     print(json.dumps({name: outcome(act) for name, act in ACTS.items()}))
 
 

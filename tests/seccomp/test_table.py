@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netguard.seccomp import table
+from netguard.seccomp import filters, table
 from netguard.seccomp.constants import VALUES
 from netguard.seccomp.numbers import MACHINES, NEWEST, TABLE, numbers
 from netguard.seccomp.table import ALLOW, ARGUMENTS, KILL, NOTIFIED, NOTIFY, SIGNALS, SUCCEED, Row, by_call
@@ -25,7 +25,9 @@ OPTIONS = {
 }
 
 PROGRAMS = {
-    (machine, name): table.program(machine, **options) for machine in MACHINES for name, (options, _) in OPTIONS.items()
+    (machine, name): filters.program(machine, **options)
+    for machine in MACHINES
+    for name, (options, _) in OPTIONS.items()
 }
 
 each_machine = pytest.mark.parametrize("machine", MACHINES)
@@ -146,7 +148,7 @@ def test_program_ends_in_an_answer_of_the_table(
 ) -> None:
     for of in (arch, MACHINES[which[0]][1]):
         value, _ = classic.run(PROGRAMS[which], classic.data(number, of, args))
-        assert value in table.ANSWERS.values()
+        assert value in filters.ANSWERS.values()
 
 
 # What is meant by it
@@ -339,7 +341,7 @@ def test_signals_are_kept_in_where_landlock_cannot(
 @pytest.mark.parametrize("rows", [rows for _, rows in OPTIONS.values()], ids=OPTIONS)
 def test_rows_are_made_of_known_words(rows: tuple[Row, ...]) -> None:
     for calls, condition, decision, why in rows:
-        assert decision in table.ANSWERS
+        assert decision in filters.ANSWERS
         assert why
         for call in calls.split():
             assert call in TABLE
@@ -370,6 +372,6 @@ def test_program_is_made_in_no_time() -> None:
     best = 9.0
     for _ in range(20):
         started = time.perf_counter()
-        table.program("x86_64", signals=True)
+        filters.program("x86_64", signals=True)
         best = min(best, time.perf_counter() - started)
     assert best < 0.003

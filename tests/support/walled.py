@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from netguard.core.process import Process
-from netguard.seccomp import abi, act, alarm, arguments, making, table, unheard
+from netguard.seccomp import abi, act, alarm, arguments, filters, making, table, unheard
 from netguard.seccomp.callers import Caller, Callers
 from netguard.seccomp.held import Held
 from netguard.seccomp.notify import CONTINUE, Listener, Notification
@@ -262,7 +262,7 @@ class Supervisor:
 def _install(killable: bool, hold: bool) -> int:
     abi.no_new_privs()
     flags = abi.NEW_LISTENER | (abi.WAIT_KILLABLE if killable else 0)
-    return abi.install_filter(table.program(abi.MACHINE, hold=hold), flags)
+    return abi.install_filter(filters.program(abi.MACHINE, hold=hold), flags)
 
 
 def _become(uid: int | None) -> None:
