@@ -19,6 +19,7 @@ import time
 from netguard.core.address import format_ip, parse_ip
 from netguard.core.commands import Record, Reply
 from netguard.core.policy import DENY
+from netguard.core.question import KERNEL
 from netguard.seccomp import abi, sending
 from netguard.seccomp.arguments import signed
 from netguard.seccomp.bindings import cookie
@@ -104,6 +105,7 @@ class Diversions:
         return self.told and wanted.proto == "udp" and wanted.call == "connect" and self._sorts(call)
 
     def _refuse(self, call: Call, error: int) -> None:
+        """Ends a call without doing anything; with 0 as if it were done."""
         call.wanted.close()
         self.wall.listener.answer(call.id, error=error)
 
@@ -139,8 +141,14 @@ class Diversions:
         return False
 
     def overrules(self, call: Call, commands: list[Command]) -> bool:
-        """Where the server that a call names is not granted, the system's are asked in its place: it is no act."""
+        """Where the server that a call names is not granted, the system's are asked in its place: it is no act. Nor is
+        a bind of datagrams to any address and port, which libc's resolvers begin with: it is not done, and a send that
+        is granted does as much."""
         first, reply = commands[0], commands[-1]
+        if isinstance(first, Record) and isinstance(reply, Reply) and reply.verdict == DENY and opens_any(call, first):
+            self.loop.session.decisions -= 1  # there is no line of it
+            self._refuse(call, 0)
+            return True
         would = isinstance(first, Record) and first.line.get("would") == DENY
         if call.proxy is None or not isinstance(reply, Reply) or (reply.verdict != DENY and not would):
             return False
@@ -276,6 +284,14 @@ def has_unsent(sock: int) -> bool:
     """Whether a datagram was begun on a socket (MSG_MORE, UDP_CORK): to connect it has that one go to the new address,
     and to shut it down does not keep it back."""
     return fcntl.ioctl(sock, _UNSENT, bytes(4)) != bytes(4)
+
+
+def opens_any(call: Call, record: Record) -> bool:
+    """Whether a call binds datagrams to whatever is free at every address, and no witness announced it: who waits for
+    datagrams in Python is told that it may not."""
+    wanted = call.wanted
+    anywhere = wanted.where is not None and not wanted.where[1] and wanted.port == 0
+    return wanted.call == "bind" and wanted.proto == "udp" and anywhere and record.line.get("layers") == KERNEL
 
 
 def _meant(where: tuple[int, int]) -> tuple[int, int]:

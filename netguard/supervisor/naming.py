@@ -157,7 +157,10 @@ class Names:
             return None
 
         def finish(message: Message | None, keep: frozenset[str] | None, rest: tuple[str, ...]) -> None:
-            done(restate(query) if not rest and may_come(message, keep) else None)
+            may = not rest and may_come(message, keep)
+            if may and self.told is not None and keep:
+                self.told(process, query.name, keep)
+            done(restate(query) if may else None)
 
         return self._begin(process, query, servers, finish)
 

@@ -487,3 +487,38 @@ def test_query_that_is_sent_on_has_nothing_added(there: tuple[Namespace, Any]) -
     result = run(space, [*PLAIN, ADDED])
     assert result.stdout.split() == ["EDESTADDRREQ"] * 2, result.stderr
     assert len(server.seen()["questions"]) == before + 1, "netguard's own"
+
+
+#: As the resolvers of musl and busybox begin.
+BOUND = BY_HAND + """
+def bound(*where, kind=socket.SOCK_DGRAM):
+    sock = socket.socket(type=kind)
+    try: sock.bind(where)
+    except OSError as error: return errno.errorcode[error.errno]
+    return sock
+print(bound("", 0, kind=socket.SOCK_STREAM), bound("", 5353), bound("127.0.0.1", 0))
+mine = bound("", 0)
+print(mine.getsockname())
+mine.sendto(query("one.good.test"), (SERVER, 53))
+data, sender = mine.recvfrom(4096)
+show(data); print(sender == (SERVER, 53))
+mine.sendto(query("a.good.test"), (SERVER, 53)); show(mine.recv(4096))
+for host in "192.0.2.7", "192.0.2.8":
+    sorting = socket.socket(type=socket.SOCK_DGRAM); error = sorting.connect_ex((host, 65535))
+    print(error in (0, errno.ENETUNREACH))
+"""
+
+
+@pytest.mark.parametrize(("where", "server"), [("here", "127.0.0.1"), ("there", "192.0.2.53")])
+def test_resolver_may_bind_before_it_asks_and_opens_nothing(
+    where: str, server: str, request: pytest.FixtureRequest
+) -> None:
+    space, _ = request.getfixturevalue(where)
+    result = run(space, [*PLAIN, f"SERVER = {server!r}\n" + BOUND])
+    assert result.stdout.splitlines() == [
+        "EACCES EACCES EACCES", "('0.0.0.0', 0)", "id 0x1234 rcode 0 answers 1", "True", "id 0x1234 rcode 0 answers 2",
+        "True", "True",
+    ]  # fmt: skip
+    assert result.lines("connect") == []
+    assert [line["dst"]["port"] for line in result.lines("listen")] == [0, 5353, 0]
+    assert lookups(result) == [(name, "A/AAAA", "log") for name in ("one.good.test", "a.good.test")]
