@@ -9,13 +9,12 @@ from __future__ import annotations
 import _socket
 import errno
 import os
-import select
 import struct
 
 from netguard.seccomp import abi, alarm
 from netguard.seccomp.arguments import Foreign, signed
 from netguard.seccomp.connecting import borrow, give_back
-from netguard.seccomp.waiting import Done, Waiting, deadline
+from netguard.seccomp.waiting import Coming, Done, Waiting
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -92,16 +91,10 @@ def _socketpair(call: Notification, caller: Caller, listener: Listener, held: He
     listener.answer(call.id)
 
 
-class Accepting(Waiting):
+class Accepting(Coming):
     """An accept that waits for a connection."""
 
     __slots__ = ()
-
-    events = select.EPOLLIN
-
-    def __init__(self, wanted: Wanted, caller: Caller) -> None:
-        super().__init__(wanted, caller, wanted.sock)
-        self.deadline = deadline(wanted.sock, _socket.SO_RCVTIMEO)
 
     def resume(self) -> Done | None:
         """Takes a connection, if nobody else has."""

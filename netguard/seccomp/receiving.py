@@ -6,10 +6,9 @@ from __future__ import annotations
 
 import _socket
 import errno
-import select
 
 from netguard.seccomp import abi
-from netguard.seccomp.waiting import Done, Waiting, deadline
+from netguard.seccomp.waiting import Coming, Done, Waiting
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,16 +24,10 @@ ERRORS = 0x2000
 _MOST = 1 << 16
 
 
-class Receiving(Waiting):
+class Receiving(Coming):
     """A receive whose datagram has not come yet."""
 
     __slots__ = ()
-
-    events = select.EPOLLIN
-
-    def __init__(self, wanted: Wanted, caller: Caller) -> None:
-        super().__init__(wanted, caller, wanted.sock)
-        self.deadline = deadline(wanted.sock, _socket.SO_RCVTIMEO)
 
     def resume(self) -> Done | None:
         """Looks whether one has come."""

@@ -100,6 +100,18 @@ class Waiting:
         return Done(0, error) if error else None
 
 
+class Coming(Waiting):
+    """One that waits for what comes to its socket: a datagram, or a connection."""
+
+    __slots__ = ()
+
+    events = select.EPOLLIN
+
+    def __init__(self, wanted: Wanted, caller: Caller) -> None:
+        super().__init__(wanted, caller, wanted.sock)
+        self.deadline = deadline(wanted.sock, _socket.SO_RCVTIMEO)
+
+
 def deadline(sock: int, option: int = _socket.SO_SNDTIMEO) -> float | None:
     """When SO_SNDTIMEO, or SO_RCVTIMEO, ends a call that begins now; None for never."""
     held = _socket.socket(fileno=sock)
