@@ -14,12 +14,10 @@ from pathlib import Path
 import pytest
 
 from tests.supervisor.running import is_alive
-from tests.supervisor.terminal import CTRL_BACKSLASH, CTRL_C, CTRL_Z, PREFIXES, SECONDS, Terminal
+from tests.supervisor.terminal import CTRL_BACKSLASH, CTRL_C, CTRL_Z, PREFIXES, SECONDS, Shell, Terminal
 
 PREFIX = {"plain": (), "walled": (*PREFIXES["walled"], "--")}
 MARKED = [pytest.param(name, marks=pytest.mark.kernel if name == "walled" else ()) for name in PREFIX]
-
-BASH = ("bash", "--norc", "--noprofile", "--noediting", "-i")
 
 #: Says when it has the terminal: after its start, and each time it goes on. It starts no program: one that is stopped
 #: while it does may stay neither here nor there. The words are in two pieces: `fg` shows the command before the job has
@@ -33,23 +31,8 @@ while signal.sigwait([signal.SIGCONT]): os.write(2, b"gone" b" on")
 '"""
 
 
-class Bash(Terminal):
+class Bash(Shell):
     """An interactive bash that is the guest, not netguard's parent."""
-
-    def __init__(self, prefix: tuple[str, ...], **more: str) -> None:
-        super().__init__([*prefix, *BASH], **more)
-        self.status()
-        self.type("stty -echo")
-        self.status()
-
-    def status(self) -> int:
-        """Wait for the next prompt and return the status it shows."""
-        return self.end()[1]
-
-    def end(self) -> tuple[str, int]:
-        """Wait for the next prompt; what came before it, and the status it shows."""
-        before = self.expect("[status ")
-        return before, int(self.expect("]"))
 
     def said(self, line: str) -> str:
         """What a line prints."""

@@ -115,8 +115,8 @@ class Terminal:
 class Shell(Terminal):
     """An interactive bash with job control, in which nothing typed is echoed."""
 
-    def __init__(self, **more: str) -> None:
-        super().__init__(["bash", "--norc", "--noprofile", "--noediting", "-i"], **more)
+    def __init__(self, prefix: tuple[str, ...] = (), **more: str) -> None:
+        super().__init__([*prefix, "bash", "--norc", "--noprofile", "--noediting", "-i"], **more)
         self.status()
         self.type("stty -echo")
         self.status()
